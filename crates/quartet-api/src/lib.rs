@@ -1,0 +1,1 @@
+//! Commands, events, jobs and settings: the only crate a shell may call

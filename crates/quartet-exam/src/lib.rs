@@ -1,0 +1,1 @@
+//! Questions, metrics, confidence intervals, report

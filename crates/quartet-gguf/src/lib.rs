@@ -1,0 +1,1 @@
+//! GGUF files: read, validate before use, write

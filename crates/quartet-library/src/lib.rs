@@ -1,0 +1,1 @@
+//! Documents to chunks to search: SQLite, tantivy, vectors, jobs

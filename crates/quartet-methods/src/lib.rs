@@ -1,0 +1,1 @@
+//! The ways of answering: none and RAG; sentence support, abstention

@@ -1,0 +1,95 @@
+//! Long work: import, indexing, study material, training, exams.
+
+use crate::id::{CollectionId, JobId};
+use serde::{Deserialize, Serialize};
+
+/// A long-running piece of work, as stored and as shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// What it does.
+    pub kind: JobKind,
+    /// The collection it works on.
+    pub collection: Option<CollectionId>,
+    /// Where it stands.
+    pub state: JobState,
+    /// How far it is.
+    pub progress: JobProgress,
+    /// Why it failed.
+    pub error: Option<crate::Error>,
+    /// When it was created, seconds since 1970.
+    pub created_at: i64,
+    /// When it last changed, seconds since 1970.
+    pub updated_at: i64,
+}
+
+/// What a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    /// Read, chunk, embed and index documents.
+    Import,
+    /// Put questions to methods and score the answers.
+    Exam,
+    /// Make study material from a collection.
+    Synthesise,
+    /// Train an artefact.
+    Train,
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Waiting for its turn.
+    Queued,
+    /// Under way, in the process that holds the lease.
+    Running,
+    /// Stopped by the user at a checkpoint; can go on.
+    Paused,
+    /// Its process ended without finishing it; goes on from the last checkpoint.
+    Interrupted,
+    /// Done.
+    Finished,
+    /// Given up; the error says why.
+    Failed,
+    /// Stopped for good by the user.
+    Cancelled,
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct JobProgress {
+    /// What is being done, for example `reading` or `embedding`.
+    pub stage: String,
+    /// What it is being done to, for example a file name.
+    pub subject: Option<String>,
+    /// Units done in this stage.
+    pub done: u64,
+    /// Units in this stage, where known.
+    pub total: Option<u64>,
+    /// What is counted.
+    pub unit: ProgressUnit,
+    /// Units per second, smoothed; `None` until measured.
+    pub rate: Option<f64>,
+    /// Seconds to the end of the job, where it can be estimated.
+    pub eta_seconds: Option<f64>,
+}
+
+/// What a job counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProgressUnit {
+    /// Files.
+    #[default]
+    Files,
+    /// Pages.
+    Pages,
+    /// Chunks.
+    Chunks,
+    /// Questions.
+    Questions,
+    /// Optimiser steps.
+    Steps,
+}

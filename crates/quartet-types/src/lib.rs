@@ -1,0 +1,46 @@
+//! The words every Quartet crate speaks: ids, generation requests, answers, events and errors.
+//!
+//! This crate does no IO and knows no other crate of ours (ARCHITECTURE.md, invariant 1).
+//! Everything here can be serialised, because everything here crosses a process border
+//! sooner or later: to a worker, into SQLite, or to the window.
+//!
+//! | module | what it names |
+//! |---|---|
+//! | [`id`] | one newtype per kind of id |
+//! | [`error`] | one [`Error`] with code, message, hint and subject |
+//! | [`generation`] | [`GenerationRequest`]: the four ports of private knowledge |
+//! | [`engine`] | what the engine worker is asked and replies |
+//! | [`document`] | pages, chunks, documents and their status |
+//! | [`search`] | queries and passages found |
+//! | [`answer`] | an answer with evidence, cost and support |
+//! | [`job`] | long work: stage, rate, ETA, state |
+
+pub mod answer;
+pub mod document;
+pub mod engine;
+pub mod error;
+pub mod generation;
+pub mod id;
+pub mod job;
+pub mod search;
+
+pub use answer::{
+    Abstention, Answer, AnswerEvent, AnswerSentence, Method, Outcome, Support, Timings, Usage,
+};
+pub use document::{
+    Chunk, Collection, Document, DocumentStatus, Extractor, PageProblem, PageSpan, PageText,
+};
+pub use engine::{
+    Device, EngineEvent, EngineReply, EngineRequest, FitEstimate, LoadRequest, ModelDescription,
+    Pooling,
+};
+pub use error::{Error, ErrorCode, Result};
+pub use generation::{
+    AdapterUse, EmbeddingRows, Generation, GenerationLimits, GenerationRequest, Grammar, Message,
+    PassageUse, Prompt, Role, Sampling, Segment, StopReason, Tap, TapPoint,
+};
+pub use id::{
+    AnswerId, ChatId, ChunkId, CollectionId, DocumentId, JobId, ModelId, PageNumber, Sha256,
+};
+pub use job::{Job, JobKind, JobProgress, JobState, ProgressUnit};
+pub use search::{Passage, SearchHit, SearchTrace};

@@ -1,0 +1,1 @@
+//! What the end-to-end tests share: where the binary is, a throw-away data folder.
