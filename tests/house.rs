@@ -1,1 +1,239 @@
-#[test] fn placeholder(){}
+//! The invariants of ARCHITECTURE.md, checked. Each is an absence: something a crate does not
+//! know, does not do or does not depend on.
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Which of our crates each of our crates may use. Dependencies only point down.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("quartet-types", &[]),
+    ("quartet-gguf", &["quartet-types"]),
+    ("quartet-worker", &["quartet-types"]),
+    ("quartet-pdf", &["quartet-types", "quartet-worker"]),
+    ("quartet-llm", &["quartet-types", "quartet-gguf", "quartet-worker"]),
+    ("quartet-library", &["quartet-types"]),
+    ("quartet-methods", &["quartet-types"]),
+    ("quartet-exam", &["quartet-types", "quartet-methods"]),
+    (
+        "quartet-api",
+        &[
+            "quartet-types",
+            "quartet-gguf",
+            "quartet-worker",
+            "quartet-pdf",
+            "quartet-llm",
+            "quartet-library",
+            "quartet-methods",
+            "quartet-exam",
+        ],
+    ),
+    ("quartet-cli", &["quartet-api", "quartet-types"]),
+    ("quartet-tests", &[]),
+];
+
+/// Crates that speak HTTP or TLS, or exist to reach the network.
+const NETWORK_CRATES: &[&str] = &[
+    "actix-web", "async-tls", "attohttpc", "axum", "curl", "curl-sys", "h2", "h3", "hf-hub",
+    "hyper", "hyper-tls", "hyper-util", "isahc", "minreq", "native-tls", "openssl", "openssl-sys",
+    "quinn", "reqwest", "rustls", "schannel", "security-framework", "surf", "tiny_http",
+    "tokio-native-tls", "tokio-rustls", "tokio-tungstenite", "tungstenite", "ureq", "warp",
+    "webpki", "webpki-roots",
+];
+
+/// The largest source file, in bytes: a room one can see at a glance.
+const LARGEST_FILE: u64 = 20_000;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is below the root").to_owned()
+}
+
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        .current_dir(root())
+        .output()
+        .expect("cargo metadata runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON")
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a string")
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().expect("a list")
+}
+
+/// Every Rust source of ours, by path relative to the root.
+fn sources() -> BTreeMap<String, String> {
+    fn walk(folder: &Path, root: &Path, found: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(folder).expect("a readable folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                if !path.ends_with("target") {
+                    walk(&path, root, found);
+                }
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root).expect("below the root").to_string_lossy();
+                found.insert(name.into_owned(), fs::read_to_string(&path).expect("UTF-8 source"));
+            }
+        }
+    }
+    let root = root();
+    let mut found = BTreeMap::new();
+    for folder in ["crates", "tests"] {
+        walk(&root.join(folder), &root, &mut found);
+    }
+    assert!(found.len() > 30, "the walk found only {} files", found.len());
+    found
+}
+
+/// The lines of a source that are code, with trailing comments cut.
+fn code(source: &str) -> impl Iterator<Item = &str> {
+    source.lines().map(str::trim).filter(|line| !line.starts_with("//")).map(|line| {
+        line.split(" // ").next().unwrap_or(line)
+    })
+}
+
+fn offenders(
+    within: impl Fn(&str) -> bool,
+    is_offence: impl Fn(&str) -> bool,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, source) in sources() {
+        if within(&name) {
+            found.extend(
+                code(&source).filter(|line| is_offence(line)).map(|line| format!("{name}: {line}")),
+            );
+        }
+    }
+    found
+}
+
+#[test]
+fn dependencies_only_point_down() {
+    let allowed: BTreeMap<&str, BTreeSet<&str>> =
+        MAY_USE.iter().map(|(name, uses)| (*name, uses.iter().copied().collect())).collect();
+    let metadata = metadata();
+    let mut seen = 0;
+    for package in list(&metadata["packages"]) {
+        let name = text(&package["name"]);
+        if package["source"].is_string() || !name.starts_with("quartet") {
+            continue;
+        }
+        seen += 1;
+        let allowed = allowed.get(name).unwrap_or_else(|| panic!("{name} is not in MAY_USE: say what it may use"));
+        for dependency in list(&package["dependencies"]) {
+            let used = text(&dependency["name"]);
+            let is_test_only = dependency["kind"] == "dev";
+            assert!(
+                !used.starts_with("quartet") || is_test_only || allowed.contains(used),
+                "{name} must not depend on {used}"
+            );
+        }
+    }
+    assert_eq!(seen, MAY_USE.len(), "MAY_USE names a crate that does not exist");
+}
+
+#[test]
+fn nothing_depends_on_http_or_tls() {
+    let metadata = metadata();
+    let found: Vec<&str> = list(&metadata["packages"])
+        .iter()
+        .map(|package| text(&package["name"]))
+        .filter(|name| NETWORK_CRATES.contains(name))
+        .collect();
+    // The lock file may name optional crates; what counts is the resolved graph.
+    let resolved: BTreeSet<String> = list(&metadata["resolve"]["nodes"])
+        .iter()
+        .map(|node| text(&node["id"]).to_owned())
+        .collect();
+    let reachable: Vec<&str> = found
+        .into_iter()
+        .filter(|name| resolved.iter().any(|id| id.contains(&format!("/{name}@")) || id.contains(&format!("#{name}@"))))
+        .collect();
+    assert!(reachable.is_empty(), "network crates in the build: {reachable:?}");
+}
+
+#[test]
+fn no_code_opens_a_socket() {
+    let found = offenders(
+        |name| !name.ends_with("house.rs"),
+        |line| ["std::net", "tokio::net", "TcpListener", "TcpStream", "UdpSocket", "UnixListener"].iter().any(|word| line.contains(word)),
+    );
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn only_quartet_llm_is_unsafe_or_knows_the_engine() {
+    let elsewhere = |name: &str| !name.starts_with("crates/quartet-llm/") && !name.ends_with("house.rs");
+    let unsafe_code = offenders(elsewhere, |line| {
+        line.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(|word| word == "unsafe")
+    });
+    assert!(unsafe_code.is_empty(), "{unsafe_code:#?}");
+    let engine = offenders(elsewhere, |line| line.contains("llama_") || line.contains("llama-cpp"));
+    assert!(engine.is_empty(), "{engine:#?}");
+}
+
+#[test]
+fn types_do_no_io() {
+    let found = offenders(
+        |name| name.starts_with("crates/quartet-types/src"),
+        |line| ["std::fs", "std::env", "std::process", "tokio", "File::"].iter().any(|word| line.contains(word)),
+    );
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn methods_and_metrics_are_given_what_they_need() {
+    let found = offenders(
+        |name| name.starts_with("crates/quartet-methods/src"),
+        |line| ["std::fs", "tokio::fs", "File::", "sqlx", "tantivy", "std::process", "std::env::"].iter().any(|word| line.contains(word)),
+    );
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn only_the_terminal_program_prints() {
+    let found = offenders(
+        |name| name.starts_with("crates/") && name.contains("/src/") && !name.starts_with("crates/quartet-cli/"),
+        |line| ["println!", "print!(", "eprintln!", "dbg!("].iter().any(|word| line.contains(word)),
+    );
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn rooms_are_small() {
+    let mut sizes: Vec<(u64, String)> =
+        sources().into_iter().filter(|(name, _)| name.contains("/src/")).map(|(name, source)| (source.len() as u64, name)).collect();
+    sizes.sort();
+    let too_large: Vec<_> = sizes.iter().filter(|(size, _)| *size > LARGEST_FILE).collect();
+    assert!(too_large.is_empty(), "split by meaning: {too_large:#?}");
+    let median = sizes[sizes.len() / 2].0;
+    assert!(median <= 8_000, "the median source has {median} bytes");
+}
+
+#[test]
+fn architecture_names_every_crate() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    for (name, _) in MAY_USE {
+        assert!(page.contains(name), "ARCHITECTURE.md does not mention {name}");
+    }
+}
+
+#[test]
+fn no_file_names_a_machine() {
+    let output = Command::new("git").args(["ls-files"]).current_dir(root()).output();
+    let Ok(output) = output else { return };
+    let words = [["/ro", "ot/"].concat(), ["/wo", "rk/"].concat()];
+    for name in String::from_utf8_lossy(&output.stdout).lines() {
+        let Ok(source) = fs::read_to_string(root().join(name)) else { continue };
+        for word in &words {
+            assert!(!source.contains(word.as_str()), "{name} names a path of one machine: {word}");
+        }
+    }
+}

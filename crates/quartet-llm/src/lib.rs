@@ -1,1 +1,37 @@
-//! A safe layer over llama.cpp: load, generate, embed, score
+//! A safe layer over llama.cpp: load, generate, embed, score.
+//!
+//! ```text
+//! LoadRequest ─▶ quartet-gguf (header checks, digest, fit) ─▶ native::NativeModel
+//!                                                                │
+//! GenerationRequest ─▶ template ─▶ prompt ─▶ generate ◀── Turn ──┤
+//! texts ─────────────────────────────────▶ embed    ◀── Turn ──┤
+//! prompt + continuations ────────────────▶ score    ◀── Turn ──┘
+//! ```
+//!
+//! Only the module `native` calls llama.cpp, and only it contains `unsafe`. Everything else
+//! is ordinary Rust over [`Model`] and [`Turn`], the right to use a model now. The program
+//! itself talks to [`serve_engine`] in a process of its own, because llama.cpp can abort;
+//! using [`Model`] in the same process is for tests and for [`bench`].
+
+#![deny(unsafe_op_in_unsafe_fn)]
+
+pub mod bench;
+mod embed;
+mod generate;
+mod model;
+#[allow(unsafe_code, reason = "the one place that calls llama.cpp; each call says why it is sound")]
+mod native;
+mod ports;
+mod probability;
+mod prompt;
+mod queue;
+mod schema;
+mod score;
+mod template;
+mod text;
+mod worker;
+
+pub use embed::Embeddings;
+pub use generate::never;
+pub use model::{DEFAULT_CONTEXT, Model, Turn, check_fit};
+pub use worker::{ENGINE_ENVIRONMENT, EngineHandler, EngineProtocol, serve_engine};

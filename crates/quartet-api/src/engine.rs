@@ -1,0 +1,192 @@
+//! The engine worker as seen from here: it is started when needed, told which models to
+//! have, and serves the library as embedder and the methods as reader.
+
+use crate::models::{InstalledModel, ModelStore};
+use crate::settings::Settings;
+use async_trait::async_trait;
+use quartet_library::Embedder;
+use quartet_llm::EngineProtocol;
+use quartet_methods::Reader;
+use quartet_types::{
+    Device, EngineEvent, EngineReply, EngineRequest, Error, Generation, GenerationRequest,
+    LoadRequest, ModelDescription, Prompt, Result,
+};
+use quartet_worker::{CallOptions, Supervisor, WorkerCommand};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Tokens the embedder was trained to read at once; chunks are kept below it.
+const EMBEDDER_CONTEXT: u32 = 512;
+
+/// The engine worker and what it needs to load a model.
+pub(crate) struct Engine {
+    supervisor: Supervisor<EngineProtocol>,
+    models: Arc<ModelStore>,
+    settings: Settings,
+}
+
+impl Engine {
+    pub(crate) fn new(command: WorkerCommand, models: Arc<ModelStore>, settings: Settings) -> Self {
+        Self { supervisor: Supervisor::new(command), models, settings }
+    }
+
+    /// Has the model loaded. Cheap when it already is; loads again after a worker's death.
+    pub(crate) async fn load(
+        &self,
+        model: &InstalledModel,
+        context: u32,
+        cancel: &CancellationToken,
+        on_event: impl FnMut(EngineEvent) + Send,
+    ) -> Result<ModelDescription> {
+        let models = Arc::clone(&self.models);
+        let wanted = model.clone();
+        // Hashing a gigabyte the first time must not stall the runtime.
+        let (path, _) = tokio::task::spawn_blocking(move || models.verified(&wanted))
+            .await
+            .map_err(|error| Error::internal(error.to_string()))??;
+        let request = EngineRequest::Load(LoadRequest {
+            model: model.name.clone(),
+            path,
+            sha256: None,
+            context,
+            threads: self.settings.threads,
+            gpu_layers: u32::try_from(self.settings.gpu_layers).ok(),
+            pooling: None,
+        });
+        match self.call(request, cancel, on_event).await? {
+            EngineReply::Loaded(description) => Ok(description),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(crate) async fn devices(&self) -> Result<Vec<Device>> {
+        match self.call(EngineRequest::Devices, &CancellationToken::new(), |_| {}).await? {
+            EngineReply::Devices(devices) => Ok(devices),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn call(
+        &self,
+        request: EngineRequest,
+        cancel: &CancellationToken,
+        on_event: impl FnMut(EngineEvent) + Send,
+    ) -> Result<EngineReply> {
+        let options = CallOptions { cancel: cancel.clone(), wall_limit: None };
+        self.supervisor.call(request, &options, on_event).await
+    }
+
+    async fn count(&self, model: &InstalledModel, texts: &[String]) -> Result<Vec<u32>> {
+        let request =
+            EngineRequest::CountTokens { model: model.name.clone(), texts: texts.to_vec() };
+        match self.call(request, &CancellationToken::new(), |_| {}).await? {
+            EngineReply::Counted(counts) => Ok(counts),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+fn unexpected(reply: &EngineReply) -> Error {
+    Error::internal(format!("the engine gave an answer to another question: {reply:?}"))
+}
+
+/// A base model that is loaded and can answer.
+pub(crate) struct BaseReader {
+    engine: Arc<Engine>,
+    model: InstalledModel,
+    description: ModelDescription,
+}
+
+impl BaseReader {
+    pub(crate) async fn load(
+        engine: Arc<Engine>,
+        model: InstalledModel,
+        cancel: &CancellationToken,
+        on_event: impl FnMut(EngineEvent) + Send,
+    ) -> Result<Self> {
+        let context = engine.settings.context;
+        let description = engine.load(&model, context, cancel, on_event).await?;
+        Ok(Self { engine, model, description })
+    }
+}
+
+#[async_trait]
+impl Reader for BaseReader {
+    fn model(&self) -> &ModelDescription {
+        &self.description
+    }
+
+    async fn generate(
+        &self,
+        request: GenerationRequest,
+        cancel: &CancellationToken,
+        on_event: &mut (dyn FnMut(EngineEvent) + Send),
+    ) -> Result<Generation> {
+        match self.engine.call(EngineRequest::Generate(request), cancel, on_event).await? {
+            EngineReply::Generated(generation) => Ok(generation),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn score(
+        &self,
+        prompt: Prompt,
+        continuations: Vec<String>,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<Vec<f32>>> {
+        let request =
+            EngineRequest::Score { model: self.model.name.clone(), prompt, continuations };
+        match self.engine.call(request, cancel, |_| {}).await? {
+            EngineReply::Scored(scores) => Ok(scores),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn count_tokens(&self, texts: &[String]) -> Result<Vec<u32>> {
+        self.engine.count(&self.model, texts).await
+    }
+}
+
+/// The embedding model, loaded and ready.
+pub(crate) struct EngineEmbedder {
+    engine: Arc<Engine>,
+    model: InstalledModel,
+    description: ModelDescription,
+    key: String,
+}
+
+impl EngineEmbedder {
+    pub(crate) async fn load(engine: Arc<Engine>, model: InstalledModel, cancel: &CancellationToken) -> Result<Self> {
+        let description = engine.load(&model, EMBEDDER_CONTEXT, cancel, |_| {}).await?;
+        let (_, sha256) = engine.models.verified(&model)?;
+        let key = format!("{sha256}+{}", description.engine_build);
+        Ok(Self { engine, model, description, key })
+    }
+}
+
+#[async_trait]
+impl Embedder for EngineEmbedder {
+    fn key(&self) -> String {
+        self.key.clone()
+    }
+
+    fn width(&self) -> usize {
+        self.description.width as usize
+    }
+
+    fn max_tokens(&self) -> u32 {
+        self.description.context
+    }
+
+    async fn count_tokens(&self, texts: &[String]) -> Result<Vec<u32>> {
+        self.engine.count(&self.model, texts).await
+    }
+
+    async fn embed(&self, texts: &[String], cancel: &CancellationToken) -> Result<Vec<f32>> {
+        let request = EngineRequest::Embed { model: self.model.name.clone(), texts: texts.to_vec() };
+        match self.engine.call(request, cancel, |_| {}).await? {
+            EngineReply::Embedded { values, .. } => Ok(values),
+            other => Err(unexpected(&other)),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Collections, documents, imports and jobs: the library, with workers to read and embed.
+
+use crate::Quartet;
+use crate::pages::PdfReader;
+use crate::workers::worker_command;
+use quartet_library::{Importer, JournalEntry};
+use quartet_methods::Turn;
+use quartet_types::{
+    Answer, Collection, Document, DocumentId, Error, ErrorCode, Job, JobId, JobProgress, Result,
+};
+use std::path::PathBuf;
+use tokio_util::sync::CancellationToken;
+
+pub use quartet_library::ImportReport;
+
+/// Answers of the conversation that a follow-up is asked in: enough to resolve what it leans on.
+const REMEMBERED_TURNS: usize = 3;
+
+/// Is told how far a job is.
+pub type OnProgress<'a> = &'a (dyn Fn(&JobProgress) + Send + Sync);
+
+/// What an import is about.
+enum Work<'a> {
+    Paths(&'a str, &'a [PathBuf]),
+    Retry(&'a str),
+    Resume(JobId),
+}
+
+impl Quartet {
+    /// All collections, by name.
+    ///
+    /// # Errors
+    /// If the library cannot be read.
+    pub async fn collections(&self) -> Result<Vec<Collection>> {
+        self.library.collections().await
+    }
+
+    /// The collection of this name.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn find_collection(&self, name: &str) -> Result<Collection> {
+        self.library.collection(name).await
+    }
+
+    /// Makes a collection; one that exists is returned as it is.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a name that is none.
+    pub async fn create_collection(&self, name: &str) -> Result<Collection> {
+        self.library.create_collection(name).await
+    }
+
+    /// Gives a collection another name.
+    ///
+    /// # Errors
+    /// `NotFound`, `InvalidInput`.
+    pub async fn rename_collection(&self, from: &str, to: &str) -> Result<Collection> {
+        self.library.rename_collection(from, to).await
+    }
+
+    /// Deletes a collection with everything derived from it. The PDFs are untouched.
+    ///
+    /// # Errors
+    /// `NotFound`, `Busy`.
+    pub async fn delete_collection(&self, name: &str) -> Result<()> {
+        self.library.delete_collection(name).await
+    }
+
+    /// Every file ever given, in one collection or in all.
+    ///
+    /// # Errors
+    /// `NotFound` for the collection.
+    pub async fn documents(&self, collection: Option<&str>) -> Result<Vec<Document>> {
+        let collection = match collection {
+            Some(name) => Some(self.library.collection(name).await?.id),
+            None => None,
+        };
+        self.library.documents(collection).await
+    }
+
+    /// Deletes a document and everything derived from it. The PDF is untouched.
+    ///
+    /// # Errors
+    /// `NotFound`, `Busy`.
+    pub async fn delete_document(&self, id: DocumentId) -> Result<()> {
+        self.library.delete_document(id).await
+    }
+
+    /// What was added, updated and removed, newest first; of one collection or of all.
+    ///
+    /// # Errors
+    /// `NotFound` for the collection.
+    pub async fn history(&self, collection: Option<&str>) -> Result<Vec<JournalEntry>> {
+        let mut history = Vec::new();
+        for known in self.library.collections().await? {
+            if collection.is_none_or(|name| name == known.name) {
+                history.extend(self.library.journal(known.id).await?);
+            }
+        }
+        if let Some(name) = collection {
+            self.library.collection(name).await?;
+        }
+        history.sort_by_key(|entry| std::cmp::Reverse(entry.happened_at));
+        Ok(history)
+    }
+
+    /// Reads files and folders into a collection; goes on where an interrupted import of the
+    /// same paths stopped.
+    ///
+    /// # Errors
+    /// `NotFound` for a path, `ModelMissing` without an embedder, `Busy`, `Cancelled`, `DiskFull`.
+    pub async fn import(
+        &self,
+        collection: &str,
+        paths: &[PathBuf],
+        cancel: &CancellationToken,
+        on_progress: OnProgress<'_>,
+    ) -> Result<ImportReport> {
+        self.bring_in(Work::Paths(collection, paths), cancel, on_progress).await
+    }
+
+    /// Reads again what is in quarantine.
+    ///
+    /// # Errors
+    /// As [`Quartet::import`].
+    pub async fn retry(
+        &self,
+        collection: &str,
+        cancel: &CancellationToken,
+        on_progress: OnProgress<'_>,
+    ) -> Result<ImportReport> {
+        self.bring_in(Work::Retry(collection), cancel, on_progress).await
+    }
+
+    /// Goes on with a paused or interrupted job.
+    ///
+    /// # Errors
+    /// As [`Quartet::import`]; `InvalidInput` for a job that has ended.
+    pub async fn resume_job(
+        &self,
+        job: JobId,
+        cancel: &CancellationToken,
+        on_progress: OnProgress<'_>,
+    ) -> Result<ImportReport> {
+        self.bring_in(Work::Resume(job), cancel, on_progress).await
+    }
+
+    async fn bring_in(
+        &self,
+        work: Work<'_>,
+        cancel: &CancellationToken,
+        on_progress: OnProgress<'_>,
+    ) -> Result<ImportReport> {
+        if let Work::Paths(_, paths) = &work {
+            // Before a model is loaded for nothing.
+            for path in *paths {
+                std::fs::metadata(path).map_err(|error| Error::from_io(&error, path))?;
+            }
+        }
+        let embedder = self.embedder(cancel).await?;
+        let reader = PdfReader::new(worker_command(&self.program, "pdf"), &self.settings);
+        let importer = Importer { library: &self.library, reader: &reader, embedder: &embedder, on_progress };
+        match work {
+            Work::Paths(collection, paths) => importer.import(collection, paths, cancel).await,
+            Work::Retry(collection) => importer.retry(collection, cancel).await,
+            Work::Resume(job) => importer.resume(job, cancel).await,
+        }
+    }
+
+    /// All jobs, newest first.
+    ///
+    /// # Errors
+    /// If the library cannot be read.
+    pub async fn jobs(&self) -> Result<Vec<Job>> {
+        self.library.jobs().await
+    }
+
+    /// Asks a running job to stop at its next checkpoint.
+    ///
+    /// # Errors
+    /// `NotFound`, `InvalidInput`.
+    pub async fn pause_job(&self, job: JobId) -> Result<()> {
+        self.library.pause_job(job).await
+    }
+
+    /// Asks a job to stop for good.
+    ///
+    /// # Errors
+    /// `NotFound`, `InvalidInput`.
+    pub async fn cancel_job(&self, job: JobId) -> Result<()> {
+        self.library.cancel_job(job).await
+    }
+
+    /// The last turns of the newest conversation in a collection, oldest first.
+    pub(crate) async fn last_turns(&self, collection: &str) -> Result<Vec<Turn>> {
+        let collection = self.library.collection(collection).await?;
+        let Some(chat) = self.library.last_chat(collection.id).await? else { return Ok(Vec::new()) };
+        let answers = self.library.answers(chat).await?;
+        let turns = answers.into_iter().map(|answer| Turn {
+            question: answer.searched_question.unwrap_or(answer.question),
+            answer: answer.text,
+        });
+        let turns: Vec<Turn> = turns.collect();
+        Ok(turns[turns.len().saturating_sub(REMEMBERED_TURNS)..].to_vec())
+    }
+
+    /// Keeps answers in the newest conversation, or in a new one. An answer to nobody's
+    /// documents is not kept; one that cannot be kept is still an answer.
+    pub(crate) async fn remember(&self, collection: &str, follow_up: bool, answers: &mut [Answer]) -> Result<()> {
+        let collection = match self.library.collection(collection).await {
+            Ok(collection) => collection,
+            Err(error) if error.code == ErrorCode::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let last = if follow_up { self.library.last_chat(collection.id).await? } else { None };
+        let chat = match last {
+            Some(chat) => Ok(chat),
+            None => self.library.create_chat(collection.id).await,
+        };
+        for answer in answers {
+            if let Ok(chat) = &chat {
+                answer.id = self.library.append_answer(*chat, answer).await.ok();
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,197 @@
+//! `search`, `ask`, `compare` and `exam`.
+
+use crate::arguments;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::render;
+use quartet_api::types::{Answer, AnswerEvent, JobProgress, Method, Outcome, ProgressUnit, Result};
+use quartet_api::{AskRequest, CancellationToken, ExamRequest, Quartet};
+use serde_json::json;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::Instant;
+
+pub(crate) async fn search(
+    quartet: &Quartet,
+    arguments: &arguments::Search,
+    output: Output,
+    cancel: &CancellationToken,
+) -> Result<ExitCode> {
+    let collection = &arguments.collection.collection;
+    let (hits, trace) =
+        quartet.search(collection, &arguments.question, arguments.limit as usize, cancel).await?;
+    output.result(&json!({ "hits": hits, "trace": trace }), || render::hits(&hits));
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn ask(
+    quartet: &Quartet,
+    arguments: &arguments::Ask,
+    output: Output,
+    cancel: &CancellationToken,
+) -> Result<ExitCode> {
+    let request = AskRequest {
+        question: arguments.question.clone(),
+        method: arguments.method.parse()?,
+        collection: arguments.collection.collection.clone(),
+        base: arguments.base.base.clone(),
+        follow_up: arguments.follow_up,
+        abstain: !arguments.no_abstain,
+    };
+    let mut view = AnswerView::new(output);
+    let answer = quartet.ask(&request, cancel, &mut |event| view.show(event)).await?;
+    view.finish(&answer);
+    output.result(&answer, || {
+        let prompt = format!("\n--- the prompt as the model read it ---\n{}\n", render::printable(&answer.prompt));
+        if arguments.show_prompt { prompt } else { String::new() }
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn compare(
+    quartet: &Quartet,
+    arguments: &arguments::Compare,
+    output: Output,
+    cancel: &CancellationToken,
+) -> Result<ExitCode> {
+    let methods = methods(&arguments.methods)?;
+    let request = AskRequest {
+        question: arguments.question.clone(),
+        method: methods.first().copied().unwrap_or(Method::None),
+        collection: arguments.collection.collection.clone(),
+        base: arguments.base.base.clone(),
+        follow_up: false,
+        abstain: true,
+    };
+    let mut view = AnswerView::new(output);
+    let mut shown = None;
+    let answers = quartet
+        .compare(&request, &methods, cancel, &mut |method, event| {
+            if shown != Some(method) && !matches!(event, AnswerEvent::Loading(_)) {
+                view.heading(method);
+                shown = Some(method);
+            }
+            let finished = match &event {
+                AnswerEvent::Finished(answer) => Some(answer.clone()),
+                _ => None,
+            };
+            view.show(event);
+            if let Some(answer) = finished {
+                view.finish(&answer);
+            }
+        })
+        .await?;
+    output.result(&json!({ "answers": answers }), String::new);
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn exam(
+    quartet: &Quartet,
+    arguments: &arguments::Exam,
+    output: Output,
+    cancel: &CancellationToken,
+) -> Result<ExitCode> {
+    let request = ExamRequest {
+        questions: arguments.questions.clone(),
+        methods: methods(&arguments.methods)?,
+        collection: arguments.collection.collection.clone(),
+        base: arguments.base.base.clone(),
+        limit: arguments.limit,
+        seed: arguments.seed,
+        fresh: arguments.fresh,
+        report: arguments.report.clone(),
+    };
+    let progress = Progress::new(output.json);
+    let mut loading = |event| {
+        if let AnswerEvent::Loading(fraction) = event {
+            progress.loading(fraction);
+        }
+    };
+    let started = Instant::now();
+    let mut before = None;
+    let report = quartet
+        .exam(&request, cancel, &mut loading, &mut |step| {
+            let before = *before.get_or_insert(step.done - 1);
+            #[expect(clippy::cast_precision_loss, reason = "counts of questions")]
+            let rate = (step.done - before) as f64 / started.elapsed().as_secs_f64();
+            #[expect(clippy::cast_precision_loss, reason = "counts of questions")]
+            let left = (step.total - step.done) as f64 / rate;
+            progress.update(&JobProgress {
+                stage: "examining".to_owned(),
+                subject: Some(step.result.question.clone()),
+                done: step.done as u64,
+                total: Some(step.total as u64),
+                unit: ProgressUnit::Questions,
+                rate: Some(rate),
+                eta_seconds: Some(left),
+            });
+        })
+        .await;
+    progress.clear();
+    let report = report.inspect_err(|error| {
+        if error.code == quartet_api::types::ErrorCode::Cancelled {
+            output.remark("Stopped. The same command goes on with the next question.");
+        }
+    })?;
+    let summary = json!({ "methods": report.methods, "differences": report.differences, "about": report.about });
+    output.result(&summary, || {
+        let mut text = quartet_api::render_exam(&report);
+        if let Some(path) = &arguments.report {
+            text.push_str(&format!("\nReport: {}\n", path.display()));
+        }
+        text
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn methods(names: &[String]) -> Result<Vec<Method>> {
+    names.iter().map(|name| name.trim().parse()).collect()
+}
+
+/// Shows an answer while it is made: streamed on a terminal, whole elsewhere.
+struct AnswerView {
+    output: Output,
+    progress: Progress,
+    streams: bool,
+    streamed: bool,
+}
+
+impl AnswerView {
+    fn new(output: Output) -> Self {
+        let streams = !output.json && std::io::stdout().is_terminal();
+        Self { output, progress: Progress::new(!streams), streams, streamed: false }
+    }
+
+    fn heading(&self, method: Method) {
+        self.progress.clear();
+        self.output.text(&format!("\n== {method} ==\n"));
+    }
+
+    fn show(&mut self, event: AnswerEvent) {
+        match event {
+            AnswerEvent::Loading(fraction) => self.progress.loading(fraction),
+            AnswerEvent::Prefill { done, total } => self.progress.reading(done, total),
+            AnswerEvent::Rewritten(question) => {
+                self.progress.clear();
+                self.output.text(&format!("(understood as: {})\n", render::clean(&question)));
+            }
+            AnswerEvent::Text(text) if self.streams => {
+                self.progress.clear();
+                self.streamed = true;
+                self.output.text(&render::printable(&text));
+            }
+            AnswerEvent::Text(_) | AnswerEvent::Retrieved(_) | AnswerEvent::Finished(_) => {}
+        }
+    }
+
+    fn finish(&mut self, answer: &Answer) {
+        self.progress.clear();
+        // What was streamed may have been withheld since, and then the verdict follows it.
+        if !self.streamed || answer.outcome == Outcome::NotInDocuments {
+            let gap = if self.streamed { "\n" } else { "" };
+            self.output.text(&format!("{gap}{}", render::printable(&answer.text)));
+        }
+        self.output.text(&format!("\n{}\n", render::evidence(answer)));
+        self.streamed = false;
+    }
+}

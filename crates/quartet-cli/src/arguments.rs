@@ -1,0 +1,262 @@
+//! The command line: names, options and their help.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Ask your own PDFs, offline: several ways of answering, side by side.
+#[derive(Debug, Parser)]
+#[command(name = "quartet", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "Data is kept below QUARTET_HOME when it is set. Nothing leaves this machine.")]
+pub(crate) struct Arguments {
+    /// Print JSON for programs instead of text for people.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Read PDFs into a collection. Goes on where an interrupted import stopped.
+    Import(Import),
+    /// List, make, rename or delete collections.
+    Collections(Collections),
+    /// List every file ever given, delete documents, or retry the ones that failed.
+    Documents(Documents),
+    /// Find passages without asking a model.
+    Search(Search),
+    /// Answer a question, with the pages it rests on.
+    Ask(Ask),
+    /// Answer a question by several methods, one under the other.
+    Compare(Compare),
+    /// Put a file of questions to methods and score the answers.
+    Exam(Exam),
+    /// List models, check their files, add your own.
+    Models(Models),
+    /// List long-running work; pause, resume or cancel it.
+    Jobs(Jobs),
+    /// Look at this machine, the models and the data, and say what is wrong.
+    Doctor,
+    /// Measure speed here: engine, search, start, import.
+    Bench(Bench),
+    /// Be a worker process (used by Quartet itself).
+    #[command(hide = true)]
+    Worker {
+        /// Which kind of worker.
+        kind: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InCollection {
+    /// The collection.
+    #[arg(long, short, default_value = "default", value_name = "NAME")]
+    pub(crate) collection: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WithBase {
+    /// Base model: a name from `quartet models`, or a GGUF file.
+    #[arg(long, alias = "model", env = "QUARTET_BASE", value_name = "MODEL")]
+    pub(crate) base: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// PDF files, or folders to look for PDFs in.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) collection: InCollection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Collections {
+    #[command(subcommand)]
+    pub(crate) action: Option<CollectionAction>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CollectionAction {
+    /// Make an empty collection.
+    Create {
+        /// Its name.
+        name: String,
+    },
+    /// Give a collection another name.
+    Rename {
+        /// Its name now.
+        from: String,
+        /// Its name from now on.
+        to: String,
+    },
+    /// Delete a collection, its text and its index. The PDFs themselves stay.
+    Delete {
+        /// Its name.
+        name: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Documents {
+    /// Only this collection.
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) collection: Option<String>,
+    #[command(subcommand)]
+    pub(crate) action: Option<DocumentAction>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DocumentAction {
+    /// Delete a document: its text, its chunks, its place in the index. The PDF stays.
+    Delete {
+        /// Its number in the list.
+        id: i64,
+    },
+    /// Read again what failed, needed a password or had no text.
+    Retry,
+    /// Show what was added, updated and removed, and when.
+    History,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Search {
+    /// What to look for.
+    pub(crate) question: String,
+    #[command(flatten)]
+    pub(crate) collection: InCollection,
+    /// How many passages to show.
+    #[arg(long, short = 'n', default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ask {
+    /// The question.
+    pub(crate) question: String,
+    /// How to answer: none, rag (gag, iag and imprag are to come).
+    #[arg(long, short, default_value = "rag")]
+    pub(crate) method: String,
+    #[command(flatten)]
+    pub(crate) collection: InCollection,
+    #[command(flatten)]
+    pub(crate) base: WithBase,
+    /// Go on with the last conversation in this collection.
+    #[arg(long)]
+    pub(crate) follow_up: bool,
+    /// Always answer, even when the documents seem not to hold the answer.
+    #[arg(long)]
+    pub(crate) no_abstain: bool,
+    /// Show the prompt exactly as the model read it.
+    #[arg(long)]
+    pub(crate) show_prompt: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// The question.
+    pub(crate) question: String,
+    /// Methods to compare.
+    #[arg(long, value_delimiter = ',', default_value = "none,rag")]
+    pub(crate) methods: Vec<String>,
+    #[command(flatten)]
+    pub(crate) collection: InCollection,
+    #[command(flatten)]
+    pub(crate) base: WithBase,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Exam {
+    /// Question files: JSON lines as described in README, or SQuAD 2.0 JSON.
+    #[arg(long, required = true, value_name = "FILE", num_args = 1..)]
+    pub(crate) questions: Vec<PathBuf>,
+    /// Methods to examine.
+    #[arg(long, value_delimiter = ',', default_value = "none,rag")]
+    pub(crate) methods: Vec<String>,
+    #[command(flatten)]
+    pub(crate) collection: InCollection,
+    #[command(flatten)]
+    pub(crate) base: WithBase,
+    /// Where to write the report, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Ask only this many questions: a fixed sample over all kinds.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// Seed of the sample and of the confidence intervals.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Start over instead of going on with an interrupted exam.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Models {
+    #[command(subcommand)]
+    pub(crate) action: Option<ModelAction>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelAction {
+    /// Check every installed file of the catalog against its digest.
+    Verify,
+    /// Say whether a model would fit into memory.
+    Fit {
+        /// A name from the list, or a GGUF file.
+        model: String,
+        /// Context length, in tokens.
+        #[arg(long, default_value_t = 4096)]
+        context: u32,
+    },
+    /// Add a GGUF file of yours (it is linked, not copied).
+    Add {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Jobs {
+    #[command(subcommand)]
+    pub(crate) action: Option<JobAction>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobAction {
+    /// Stop a job at its next checkpoint; it can go on later.
+    Pause {
+        /// Its number in the list.
+        id: i64,
+    },
+    /// Go on with a paused or interrupted job, here.
+    Resume {
+        /// Its number in the list.
+        id: i64,
+    },
+    /// Stop a job for good. What it has finished stays.
+    Cancel {
+        /// Its number in the list.
+        id: i64,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// What to measure.
+    #[arg(long, value_delimiter = ',', default_value = "engine,search,import")]
+    pub(crate) parts: Vec<String>,
+    /// Base models for the engine part.
+    #[arg(long, value_delimiter = ',', default_value = "small,standard", value_name = "MODEL")]
+    pub(crate) models: Vec<String>,
+    /// PDFs for the import part.
+    #[arg(long, value_name = "PATH", default_value = "assets/samples")]
+    pub(crate) pdfs: Vec<PathBuf>,
+    /// Chunks in the largest search collection.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) chunks: usize,
+}

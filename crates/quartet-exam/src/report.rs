@@ -1,0 +1,329 @@
+//! The report: `{"methods": {method: {metric: {"mean", "low", "high", "n"}}}, "questions":
+//! [..], "differences": [..], "about": {..}}`.
+//!
+//! | metric | over | meaning |
+//! |---|---|---|
+//! | `exact_match`, `f1`, `contains` | answerable questions | see [`crate::text`]; refused or failed scores 0 |
+//! | `combined_f1` | all questions | F1, where refusing an unanswerable question scores 1 (as SQuAD 2.0) |
+//! | `recall_at_5`, `recall_at_10`, `mrr` | questions with gold pages, methods that search | distinct pages in rank order |
+//! | `citation_precision` | answered questions with citations | share of cited pages that are gold |
+//! | `abstention_precision` | refused questions | share that is unanswerable |
+//! | `abstention_recall`, `refused_unanswerable` | unanswerable questions | share refused |
+//! | `refused_answerable` | answerable questions | share refused |
+//! | `supported` | answered questions | share of sentences with support |
+//! | `first_token_ms`, `total_ms`, `tokens_read`, `tokens_written` | questions without error | means |
+//! | `error_rate` | all questions | share that failed |
+//!
+//! A metric without a single case has `mean`, `low` and `high` null and `n` 0.
+
+use crate::bootstrap::{RESAMPLES, Ratio, SEED, intervals, paired_interval, to_f64};
+use crate::questions::Expected;
+use crate::result::QuestionResult;
+use quartet_types::Method;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A value with its 95 % interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The value.
+    pub mean: Option<f64>,
+    /// Lower end.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+    /// Cases it is made from.
+    pub n: usize,
+}
+
+/// What an exam found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Metrics by method.
+    pub methods: BTreeMap<String, BTreeMap<String, Estimate>>,
+    /// How each method differs from the first one, on the same questions.
+    pub differences: Vec<Difference>,
+    /// One row per question and method.
+    pub questions: Vec<QuestionResult>,
+    /// What was examined, with what, where and when.
+    pub about: About,
+}
+
+/// `method - baseline` of one metric, with a paired bootstrap interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The method.
+    pub method: Method,
+    /// What it is compared with.
+    pub baseline: Method,
+    /// The metric.
+    pub metric: String,
+    /// The difference.
+    #[serde(flatten)]
+    pub estimate: Estimate,
+}
+
+/// What was examined; filled by the caller, who knows.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    /// Question files.
+    pub files: Vec<String>,
+    /// Methods, in the order they were asked for.
+    pub methods: Vec<Method>,
+    /// Models by role.
+    pub models: BTreeMap<String, String>,
+    /// Collection, with a fingerprint of its content.
+    pub collection: Option<String>,
+    /// Commit of the program.
+    pub commit: Option<String>,
+    /// Processor, memory, system.
+    pub machine: Option<String>,
+    /// When, as the caller writes it.
+    pub date: Option<String>,
+    /// Seed and size of the sample, where not all questions were asked.
+    pub sample: Option<String>,
+    /// Anything else.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// Metrics in the order they are shown.
+pub const METRICS: [&str; 19] = [
+    "exact_match",
+    "f1",
+    "contains",
+    "combined_f1",
+    "recall_at_5",
+    "recall_at_10",
+    "mrr",
+    "citation_precision",
+    "abstention_precision",
+    "abstention_recall",
+    "refused_answerable",
+    "refused_unanswerable",
+    "supported",
+    "error_rate",
+    "first_token_ms",
+    "total_ms",
+    "tokens_read",
+    "tokens_written",
+    "questions",
+];
+
+impl Report {
+    /// Works out the metrics of `results`, with confidence intervals.
+    #[must_use]
+    pub fn new(results: Vec<QuestionResult>, about: About) -> Self {
+        let methods: Vec<Method> = {
+            let mut seen = about.methods.clone();
+            for row in &results {
+                if !seen.contains(&row.method) {
+                    seen.push(row.method);
+                }
+            }
+            seen
+        };
+        let mut by_method = BTreeMap::new();
+        for &method in &methods {
+            let rows: Vec<&QuestionResult> =
+                results.iter().filter(|row| row.method == method).collect();
+            by_method.insert(method.as_str().to_owned(), estimates(&rows));
+        }
+        let differences = differences(&results, &methods);
+        Self { methods: by_method, differences, questions: results, about }
+    }
+}
+
+fn estimates(rows: &[&QuestionResult]) -> BTreeMap<String, Estimate> {
+    let names: Vec<&str> = METRICS.into_iter().filter(|&name| name != "questions").collect();
+    let ratios: Vec<Ratio> = names.iter().map(|name| ratio(name, rows)).collect();
+    let intervals = intervals(&ratios, RESAMPLES, SEED);
+    let mut estimates: BTreeMap<String, Estimate> = names
+        .iter()
+        .zip(&ratios)
+        .zip(intervals)
+        .map(|((&name, ratio), interval)| {
+            let estimate = Estimate {
+                mean: ratio.value(),
+                low: interval.map(|(low, _)| low),
+                high: interval.map(|(_, high)| high),
+                n: ratio.denominator.iter().filter(|&&below| below > 0.0).count(),
+            };
+            (name.to_owned(), estimate)
+        })
+        .collect();
+    let count = Some(to_f64(rows.len()));
+    estimates.insert(
+        "questions".to_owned(),
+        Estimate { mean: count, low: count, high: count, n: rows.len() },
+    );
+    estimates
+}
+
+/// One question's part of a metric; `None` where the metric is not defined for it.
+fn part(metric: &str, row: &QuestionResult) -> Option<f64> {
+    let answerable = row.expected == Expected::Answer;
+    let flag = |holds: bool| f64::from(u8::from(holds));
+    match metric {
+        "exact_match" => row.exact_match,
+        "f1" => row.f1,
+        "contains" => row.contains,
+        "combined_f1" => Some(row.f1.unwrap_or_else(|| flag(row.refused))),
+        "recall_at_5" => row.recall_at_5,
+        "recall_at_10" => row.recall_at_10,
+        "mrr" => row.reciprocal_rank,
+        "citation_precision" => row.citation_precision,
+        "abstention_precision" => row.refused.then(|| flag(!answerable)),
+        "abstention_recall" | "refused_unanswerable" => (!answerable).then(|| flag(row.refused)),
+        "refused_answerable" => answerable.then(|| flag(row.refused)),
+        "supported" => row.supported,
+        "error_rate" => Some(flag(row.error.is_some())),
+        "first_token_ms" => row.first_token_ms,
+        "total_ms" => row.total_ms,
+        "tokens_read" => row.tokens_read.map(f64::from),
+        "tokens_written" => row.tokens_written.map(f64::from),
+        _ => None,
+    }
+}
+
+fn ratio(metric: &str, rows: &[&QuestionResult]) -> Ratio {
+    Ratio::mean_of(rows.iter().map(|row| part(metric, row)))
+}
+
+fn differences(results: &[QuestionResult], methods: &[Method]) -> Vec<Difference> {
+    let Some((&baseline, others)) = methods.split_first() else { return Vec::new() };
+    let rows_of = |method: Method| -> BTreeMap<&str, &QuestionResult> {
+        results
+            .iter()
+            .filter(|row| row.method == method)
+            .map(|row| (row.id.as_str(), row))
+            .collect()
+    };
+    let left = rows_of(baseline);
+    let mut differences = Vec::new();
+    for &method in others {
+        let right = rows_of(method);
+        let shared: Vec<(&QuestionResult, &QuestionResult)> = right
+            .iter()
+            .filter_map(|(id, &row)| left.get(id).map(|&base| (row, base)))
+            .collect();
+        let rows: Vec<&QuestionResult> = shared.iter().map(|&(row, _)| row).collect();
+        let base: Vec<&QuestionResult> = shared.iter().map(|&(_, base)| base).collect();
+        for metric in ["exact_match", "f1", "contains", "combined_f1", "total_ms"] {
+            let (row, base) = (ratio(metric, &rows), ratio(metric, &base));
+            let mean = row.value().zip(base.value()).map(|(row, base)| row - base);
+            let interval = mean.and_then(|_| paired_interval(&row, &base, RESAMPLES, SEED));
+            let n = row.denominator.iter().filter(|&&below| below > 0.0).count();
+            differences.push(Difference {
+                method,
+                baseline,
+                metric: metric.to_owned(),
+                estimate: Estimate {
+                    mean,
+                    low: interval.map(|(low, _)| low),
+                    high: interval.map(|(_, high)| high),
+                    n,
+                },
+            });
+        }
+    }
+    differences
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::DocumentNames;
+    use crate::questions::{ExamQuestion, parse_questions};
+    use crate::result::tests::{answer, hit};
+    use quartet_types::{Answer, Error, ErrorCode, Outcome};
+
+    fn refusal() -> Answer {
+        let mut refusal = answer("Not in your documents.", vec![hit("a.pdf", "", 9, "")], vec![]);
+        refusal.outcome = Outcome::NotInDocuments;
+        refusal
+    }
+
+    fn report() -> Report {
+        let questions = parse_questions(
+            "f",
+            r#"{"id":"1","question":"A","answers":["red"],"doc":"a","page":1}
+               {"id":"2","question":"B","answers":["blue"],"doc":"a","page":2}
+               {"id":"3","question":"C","answers":["green"],"doc":"a","page":3}
+               {"id":"4","question":"D"}
+               {"id":"5","question":"E"}"#,
+        )
+        .unwrap();
+        let pages = || (1..=3).map(|page| hit("a.pdf", "", page, "")).collect::<Vec<_>>();
+        let given: Vec<Result<Answer, Error>> = vec![
+            Ok(answer("red", pages(), vec![0])),
+            Ok(refusal()),
+            Err(Error::new(ErrorCode::WorkerDied, "gone")),
+            Ok(refusal()),
+            Ok(answer("purple", pages(), vec![1])),
+        ];
+        let score = |method: Method, question: &ExamQuestion, given: &Result<Answer, Error>| {
+            QuestionResult::score(question, method, given, &DocumentNames::default())
+        };
+        let mut rows = Vec::new();
+        for (question, given) in questions.iter().zip(&given) {
+            let closed = answer("grey", vec![], vec![]);
+            let closed = Answer { search: None, sentences: vec![], ..closed };
+            rows.push(score(Method::None, question, &Ok(closed)));
+            rows.push(score(Method::Rag, question, given));
+        }
+        let about = About { methods: vec![Method::None, Method::Rag], ..About::default() };
+        Report::new(rows, about)
+    }
+
+    #[test]
+    fn every_metric_by_hand() {
+        let report = report();
+        let rag = &report.methods["rag"];
+        for (metric, mean, n) in [
+            ("exact_match", Some(1.0 / 3.0), 3),
+            ("contains", Some(1.0 / 3.0), 3),
+            ("combined_f1", Some(2.0 / 5.0), 5),
+            ("recall_at_5", Some(1.0 / 2.0), 2),
+            ("mrr", Some(1.0 / 2.0), 2),
+            ("citation_precision", Some(1.0), 1),
+            ("abstention_precision", Some(1.0 / 2.0), 2),
+            ("abstention_recall", Some(1.0 / 2.0), 2),
+            ("refused_answerable", Some(1.0 / 3.0), 3),
+            ("error_rate", Some(1.0 / 5.0), 5),
+            ("total_ms", Some(20.0), 4),
+            ("questions", Some(5.0), 5),
+        ] {
+            let estimate = rag[metric];
+            assert_eq!(estimate.n, n, "{metric}");
+            match (estimate.mean, mean) {
+                (Some(found), Some(expected)) => {
+                    assert!((found - expected).abs() < 1e-12, "{metric}: {found}");
+                }
+                (found, expected) => assert_eq!(found, expected, "{metric}"),
+            }
+        }
+        let none = &report.methods["none"];
+        assert_eq!((none["recall_at_5"].mean, none["recall_at_5"].n), (None, 0));
+        assert_eq!(none["abstention_precision"].mean, None);
+        assert_eq!(none["abstention_recall"].mean, Some(0.0));
+    }
+
+    #[test]
+    fn the_json_has_the_promised_shape() {
+        let json = serde_json::to_value(report()).unwrap();
+        for metric in METRICS {
+            let value = &json["methods"]["rag"][metric];
+            for key in ["mean", "low", "high"] {
+                assert!(value.get(key).is_some(), "{metric} has {key}");
+            }
+        }
+        assert_eq!(json["questions"].as_array().unwrap().len(), 10);
+        assert_eq!(json["questions"][1]["method"], "rag");
+        let difference = &json["differences"][2];
+        assert_eq!(difference["metric"], "contains");
+        assert!((difference["mean"].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-12);
+        let back: Report = serde_json::from_value(json).unwrap();
+        assert_eq!(back.questions, report().questions);
+    }
+}

@@ -1,0 +1,330 @@
+//! One answer, scored. A [`QuestionResult`] holds everything that is needed to score it again
+//! without asking again.
+
+use crate::bootstrap::to_f64;
+use crate::evidence::{DocumentNames, Gold, document_key};
+use crate::questions::{ExamQuestion, Expected};
+use crate::ranking::{recall_at_k, reciprocal_rank};
+use crate::text;
+use quartet_types::{Answer, Error, Method, Outcome};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
+
+/// A question, what a method answered, and the scores.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QuestionResult {
+    /// The question's id.
+    pub id: String,
+    /// The method.
+    pub method: Method,
+    /// The question.
+    pub question: String,
+    /// Kind of answer, as the question file names it.
+    pub kind: Option<String>,
+    /// The question file.
+    pub file: String,
+    /// What was expected.
+    pub expected: Expected,
+    /// Gold answers.
+    pub answers: Vec<String>,
+    /// What was answered, as shown; empty after an error.
+    pub answer: String,
+    /// Whether the method said that the documents do not hold the answer.
+    pub refused: bool,
+    /// What the model wrote before it was set aside.
+    pub withheld: Option<String>,
+    /// Why there is no answer. Counts as a wrong answer.
+    pub error: Option<Error>,
+    /// Scores, only for an answerable question; 0 where it was refused or failed.
+    pub exact_match: Option<f64>,
+    /// Token F1.
+    pub f1: Option<f64>,
+    /// Whether a gold answer is contained (for yes-no questions: whether the side is right).
+    pub contains: Option<f64>,
+    /// Share of the gold pages among the first five pages found. None where nothing was
+    /// searched or the file names no evidence.
+    pub recall_at_5: Option<f64>,
+    /// The same for ten pages.
+    pub recall_at_10: Option<f64>,
+    /// One over the rank of the first gold page.
+    pub reciprocal_rank: Option<f64>,
+    /// Share of the cited pages that are gold; none where nothing was cited.
+    pub citation_precision: Option<f64>,
+    /// Pages found, best first, each once.
+    pub retrieved: Vec<PageFound>,
+    /// Pages cited.
+    pub cited: Vec<PageFound>,
+    /// Pages read by the model.
+    pub read: Vec<PageFound>,
+    /// Share of the answer's sentences that have support; none where it was refused.
+    pub supported: Option<f64>,
+    /// Calibrated probability that the documents hold the answer, and what it is made from.
+    pub probability: Option<f32>,
+    /// Features of the probability, by name.
+    #[serde(default)]
+    pub features: BTreeMap<String, f32>,
+    /// From the question to the first character; none after an error.
+    pub first_token_ms: Option<f64>,
+    /// From the question to the end; none after an error.
+    pub total_ms: Option<f64>,
+    /// Tokens the base model read.
+    pub tokens_read: Option<u32>,
+    /// Tokens the base model wrote.
+    pub tokens_written: Option<u32>,
+}
+
+/// A page of a document in a result.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PageFound {
+    /// Stem of the document's file name.
+    pub document: String,
+    /// Page, from 1.
+    pub page: u32,
+    /// Whether it is gold evidence of the question.
+    pub gold: bool,
+}
+
+impl QuestionResult {
+    /// Scores what a method gave.
+    #[must_use]
+    pub fn score(
+        asked: &ExamQuestion,
+        method: Method,
+        given: &Result<Answer, Error>,
+        names: &DocumentNames,
+    ) -> Self {
+        let mut result = Self::unanswered(asked, method);
+        match given {
+            Ok(answer) => result.fill(asked, answer, names),
+            Err(error) => result.error = Some(error.clone()),
+        }
+        if asked.expected == Expected::Answer {
+            let answer = if result.refused { "" } else { result.answer.as_str() };
+            result.exact_match = Some(text::exact_match(answer, &asked.answers));
+            result.f1 = Some(text::f1(answer, &asked.answers));
+            result.contains = Some(if asked.is_polar() {
+                text::same_polarity(answer, &asked.answers)
+            } else {
+                text::contains(answer, &asked.answers)
+            });
+        }
+        result
+    }
+
+    fn unanswered(asked: &ExamQuestion, method: Method) -> Self {
+        Self {
+            id: asked.id.clone(),
+            method,
+            question: asked.question.clone(),
+            kind: asked.kind.clone(),
+            file: asked.file.clone(),
+            expected: asked.expected,
+            answers: asked.answers.clone(),
+            answer: String::new(),
+            refused: false,
+            withheld: None,
+            error: None,
+            exact_match: None,
+            f1: None,
+            contains: None,
+            recall_at_5: None,
+            recall_at_10: None,
+            reciprocal_rank: None,
+            citation_precision: None,
+            retrieved: Vec::new(),
+            cited: Vec::new(),
+            read: Vec::new(),
+            supported: None,
+            probability: None,
+            features: BTreeMap::new(),
+            first_token_ms: None,
+            total_ms: None,
+            tokens_read: None,
+            tokens_written: None,
+        }
+    }
+
+    fn fill(&mut self, asked: &ExamQuestion, answer: &Answer, names: &DocumentNames) {
+        self.answer.clone_from(&answer.text);
+        self.refused = answer.outcome == Outcome::NotInDocuments;
+        self.withheld.clone_from(&answer.withheld);
+        self.first_token_ms = Some(answer.timings.first_token_ms);
+        self.total_ms = Some(answer.timings.total_ms);
+        self.tokens_read = Some(answer.usage.tokens_read);
+        self.tokens_written = Some(answer.usage.tokens_written);
+        if let Some(abstention) = &answer.abstention {
+            self.probability = Some(abstention.probability);
+            self.features = abstention.features.iter().cloned().collect();
+        }
+        if !self.refused && !answer.sentences.is_empty() {
+            let supported = answer.sentences.iter().filter(|s| s.support.is_some()).count();
+            self.supported = Some(to_f64(supported) / to_f64(answer.sentences.len()));
+        }
+
+        let gold = Gold::new(&asked.evidence, names);
+        let all: Vec<usize> = (0..answer.retrieved.len()).collect();
+        let found = pages(answer, &all, &gold);
+        if answer.search.is_some() && gold.len() > 0 {
+            let relevance = |most: usize| -> f64 {
+                let brought: HashSet<usize> =
+                    found.iter().take(most).flat_map(|(_, brought)| brought.iter().copied()).collect();
+                // Each piece of evidence counts once, on whichever page it was found.
+                recall_at_k(&vec![true; brought.len()], gold.len(), brought.len())
+            };
+            self.recall_at_5 = Some(relevance(5));
+            self.recall_at_10 = Some(relevance(10));
+            let ranking: Vec<bool> = found.iter().map(|(page, _)| page.gold).collect();
+            self.reciprocal_rank = Some(reciprocal_rank(&ranking));
+        }
+        let only_pages = |found: Vec<(PageFound, Vec<usize>)>| -> Vec<PageFound> {
+            found.into_iter().map(|(page, _)| page).collect()
+        };
+        self.retrieved = only_pages(found);
+        self.read = only_pages(pages(answer, &answer.read, &gold));
+        self.cited = only_pages(pages(answer, &answer.used, &gold));
+        if !self.refused && !self.cited.is_empty() && gold.len() > 0 {
+            let right = self.cited.iter().filter(|page| page.gold).count();
+            self.citation_precision = Some(to_f64(right) / to_f64(self.cited.len()));
+        }
+    }
+}
+
+/// The distinct pages of some hits in order, each with the pieces of evidence that its hits
+/// bring.
+fn pages(answer: &Answer, hits: &[usize], gold: &Gold<'_>) -> Vec<(PageFound, Vec<usize>)> {
+    let mut found: Vec<(PageFound, Vec<usize>)> = Vec::new();
+    for hit in hits.iter().filter_map(|&index| answer.retrieved.get(index)) {
+        let document = document_key(&hit.passage.path);
+        let page = hit.passage.span.page.0;
+        let brought = gold.brought_by(&hit.passage);
+        match found.iter_mut().find(|(p, _)| p.page == page && p.document == document) {
+            Some((known, pieces)) => {
+                known.gold |= !brought.is_empty();
+                pieces.extend(brought);
+            }
+            None => {
+                let gold = !brought.is_empty();
+                found.push((PageFound { document: document.to_owned(), page, gold }, brought));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::questions::parse_questions;
+    use quartet_types::{
+        AnswerSentence, ChunkId, DocumentId, ErrorCode, ModelId, PageNumber, PageSpan, Passage,
+        SearchHit, SearchTrace, Support, Timings, Usage,
+    };
+
+    pub(crate) fn hit(path: &str, title: &str, page: u32, text: &str) -> SearchHit {
+        SearchHit {
+            passage: Passage {
+                chunk: ChunkId(1),
+                document: DocumentId(1),
+                title: title.to_owned(),
+                path: path.to_owned(),
+                span: PageSpan { page: PageNumber(page), start: 0, end: 1 },
+                heading: None,
+                text: text.to_owned(),
+            },
+            score: 1.0,
+            lexical: None,
+            dense: None,
+        }
+    }
+
+    pub(crate) fn answer(text: &str, hits: Vec<SearchHit>, used: Vec<usize>) -> Answer {
+        Answer {
+            id: None,
+            question: String::new(),
+            searched_question: None,
+            method: Method::Rag,
+            model: ModelId::from("m"),
+            outcome: Outcome::Answered,
+            text: text.to_owned(),
+            withheld: None,
+            sentences: vec![AnswerSentence {
+                start: 0,
+                end: 1,
+                support: used.first().map(|&passage| Support {
+                    passage,
+                    document: DocumentId(1),
+                    span: PageSpan { page: PageNumber(1), start: 0, end: 1 },
+                    score: 0.9,
+                }),
+            }],
+            read: (0..hits.len().min(2)).collect(),
+            retrieved: hits,
+            used,
+            abstention: None,
+            search: Some(SearchTrace::default()),
+            timings: Timings { first_token_ms: 10.0, total_ms: 20.0, ..Timings::default() },
+            usage: Usage { tokens_read: 100, tokens_written: 5, bytes_read: 400 },
+            prompt: String::new(),
+        }
+    }
+
+    fn question(line: &str) -> ExamQuestion {
+        parse_questions("f", line).unwrap().remove(0)
+    }
+
+    fn score(asked: &ExamQuestion, given: Result<Answer, Error>) -> QuestionResult {
+        QuestionResult::score(asked, Method::Rag, &given, &DocumentNames::default())
+    }
+
+    const ONE: &str = r#"{"id":"q","question":"How high?","answers":["47 metres","47 m"],"doc":"a01","page":3}"#;
+
+    #[test]
+    fn ranks_count_distinct_pages() {
+        // Pages in order: b1 (twice), a2, a3 (gold, rank 3).
+        let hits = vec![
+            hit("b.pdf", "", 1, ""),
+            hit("b.pdf", "", 1, ""),
+            hit("a01.pdf", "", 2, ""),
+            hit("a01.pdf", "", 3, ""),
+        ];
+        let result = score(&question(ONE), Ok(answer("It is 47 metres high.", hits, vec![3, 0])));
+        assert_eq!(result.recall_at_5, Some(1.0));
+        assert_eq!(result.reciprocal_rank, Some(1.0 / 3.0));
+        assert_eq!(result.citation_precision, Some(0.5));
+        assert_eq!((result.exact_match, result.contains), (Some(0.0), Some(1.0)));
+        assert_eq!(result.retrieved.len(), 3);
+        assert_eq!(result.supported, Some(1.0));
+    }
+
+    #[test]
+    fn several_documents_count_by_share() {
+        let asked = question(
+            r#"{"id":"m","question":"Q","answers":["x"],"docs":["a","b"],"pages":[1,2],"evidence":["s","t"]}"#,
+        );
+        let mut hits = vec![hit("b.pdf", "", 2, "")];
+        hits.extend((10..18).map(|page| hit("c.pdf", "", page, "")));
+        hits.push(hit("a.pdf", "", 1, ""));
+        let result = score(&asked, Ok(answer("x", hits, vec![])));
+        assert_eq!((result.recall_at_5, result.recall_at_10), (Some(0.5), Some(1.0)));
+        assert_eq!(result.reciprocal_rank, Some(1.0));
+        assert_eq!(result.citation_precision, None);
+    }
+
+    #[test]
+    fn a_refusal_of_an_answerable_question_scores_nothing() {
+        let mut refusal = answer("Not in your documents: 47 metres.", vec![], vec![]);
+        refusal.outcome = Outcome::NotInDocuments;
+        let result = score(&question(ONE), Ok(refusal.clone()));
+        assert_eq!((result.contains, result.f1), (Some(0.0), Some(0.0)));
+        assert!(result.refused);
+        let unanswerable = score(&question(r#"{"id":"u","question":"How old?"}"#), Ok(refusal));
+        assert_eq!((unanswerable.contains, unanswerable.recall_at_5), (None, None));
+    }
+
+    #[test]
+    fn an_error_is_a_wrong_answer() {
+        let result = score(&question(ONE), Err(Error::new(ErrorCode::WorkerDied, "gone")));
+        assert_eq!((result.contains, result.refused), (Some(0.0), false));
+        assert_eq!(result.total_ms, None);
+    }
+}

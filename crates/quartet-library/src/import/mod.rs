@@ -1,0 +1,300 @@
+//! Files to searchable documents, as a job.
+//!
+//! Every file is noted as `queued` first, so that nothing given is ever forgotten. Then, small
+//! files first, each goes through these steps, every one a transaction:
+//!
+//! ```text
+//! queued ─ read, chunk ─▶ extracted (pages and chunks stored) ─ embed, batch by batch ─▶ ready
+//!    └──── cannot be read ─▶ failed | protected | no_text (quarantine, with the reason)
+//! ```
+//!
+//! `kill -9` therefore costs at most the page reading of one document or one batch of
+//! vectors, and the same command goes on. A changed file is read into a new row that stays out
+//! of sight until it is complete; then it takes the old row's place in one transaction.
+
+mod files;
+mod pace;
+mod steps;
+
+use crate::ports::{Embedder, PageReader};
+use crate::store::Library;
+use crate::store::documents::{FileFacts, enqueue, remove};
+use crate::store::jobs::Wish;
+use crate::store::journal::{self, Change};
+use files::Found;
+use pace::Pace;
+use quartet_types::{
+    Collection, Document, DocumentId, DocumentStatus, Error, ErrorCode, JobId, JobKind, JobProgress,
+    JobState, ProgressUnit, Result,
+};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often a running import looks for the user's wishes.
+const WISH_INTERVAL: Duration = Duration::from_millis(250);
+
+/// What an import takes.
+pub struct Importer<'a> {
+    /// The library.
+    pub library: &'a Arc<Library>,
+    /// Reads files.
+    pub reader: &'a dyn PageReader,
+    /// Makes vectors.
+    pub embedder: &'a dyn Embedder,
+    /// Is told how far it is.
+    pub on_progress: &'a (dyn Fn(&JobProgress) + Send + Sync),
+}
+
+/// What an import did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ImportReport {
+    /// The job.
+    pub job: JobId,
+    /// Files given that can be searched now.
+    pub ready: u64,
+    /// Files that became searchable.
+    pub added: u64,
+    /// Files whose changed content replaced an earlier one.
+    pub updated: u64,
+    /// Files that were searchable already.
+    pub unchanged: u64,
+    /// Files that are no longer where they were.
+    pub removed: u64,
+    /// Files with the same content as another.
+    pub duplicates: u64,
+    /// Files that could not be read.
+    pub failed: u64,
+    /// Chunks that can be searched in the whole collection.
+    pub chunks: u64,
+    /// The files that could not be read, or only in part, with their reasons.
+    pub problems: Vec<Document>,
+}
+
+/// What was asked for; stored with the job, so that it can go on in another process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct ImportRequest {
+    collection: String,
+    paths: Vec<PathBuf>,
+    /// Read again what is in quarantine.
+    retry: bool,
+}
+
+/// Counts of one import.
+#[derive(Debug, Default)]
+struct Tally {
+    added: u64,
+    updated: u64,
+    unchanged: u64,
+    removed: u64,
+    duplicates: u64,
+}
+
+impl Importer<'_> {
+    /// Reads files and folders into a collection, which is made if it does not exist.
+    ///
+    /// An import of the same paths that was interrupted goes on.
+    ///
+    /// # Errors
+    /// `NotFound` for a path that is not there, before anything is read; `Busy` while another
+    /// process writes; `Cancelled` when stopped, and then the job can go on later; `DiskFull`
+    /// and the like. A file that cannot be read is not an error but part of the report.
+    pub async fn import(&self, collection: &str, paths: &[PathBuf], cancel: &CancellationToken) -> Result<ImportReport> {
+        let paths = files::absolute(paths)?;
+        let request = ImportRequest { collection: collection.to_owned(), paths, retry: false };
+        self.run(request, cancel).await
+    }
+
+    /// Reads again what is in quarantine in a collection.
+    ///
+    /// # Errors
+    /// As [`Importer::import`].
+    pub async fn retry(&self, collection: &str, cancel: &CancellationToken) -> Result<ImportReport> {
+        let collection = self.library.collection(collection).await?;
+        let documents = self.library.documents(Some(collection.id)).await?;
+        let paths = documents.into_iter().filter(is_quarantined).map(|document| document.path.into()).collect();
+        self.run(ImportRequest { collection: collection.name, paths, retry: true }, cancel).await
+    }
+
+    /// Goes on with a job that was paused or interrupted.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidInput` if it has ended; else as [`Importer::import`].
+    pub async fn resume(&self, job: JobId, cancel: &CancellationToken) -> Result<ImportReport> {
+        let stored = self.library.job(job).await?;
+        match stored.state {
+            JobState::Paused | JobState::Interrupted | JobState::Queued => {}
+            JobState::Running => return Err(Error::new(ErrorCode::Busy, format!("job {job} is running"))),
+            _ => return Err(Error::new(ErrorCode::InvalidInput, format!("job {job} has already ended"))),
+        }
+        self.run(self.library.job_request(job).await?, cancel).await
+    }
+
+    async fn run(&self, request: ImportRequest, cancel: &CancellationToken) -> Result<ImportReport> {
+        let found = files::find(&request.paths, request.retry)?;
+        let _lock = self.library.lock()?;
+        let collection = self.library.create_collection(&request.collection).await?;
+        let job = self.library.start_job(JobKind::Import, collection.id, &request).await?;
+
+        // The user's wishes reach this process through the store, or through `cancel`.
+        let stop = cancel.child_token();
+        let given_up = Arc::new(AtomicBool::new(false));
+        let watch = tokio::spawn(watch_for_wishes(
+            Arc::clone(self.library),
+            job,
+            stop.clone(),
+            Arc::clone(&given_up),
+        ));
+        let outcome = self.work(&collection, &request, found, job, &stop).await;
+        watch.abort();
+
+        let state = match &outcome {
+            Ok(_) => JobState::Finished,
+            Err(error) if error.code == ErrorCode::Cancelled && given_up.load(Ordering::Relaxed) => JobState::Cancelled,
+            Err(error) if error.code == ErrorCode::Cancelled => JobState::Paused,
+            Err(_) => JobState::Failed,
+        };
+        let stored = self.library.set_job_state(job, state, outcome.as_ref().err()).await;
+        if outcome.is_ok() {
+            stored?;
+        }
+        outcome
+    }
+
+    async fn work(
+        &self,
+        collection: &Collection,
+        request: &ImportRequest,
+        found: Found,
+        job: JobId,
+        stop: &CancellationToken,
+    ) -> Result<ImportReport> {
+        let mut tally = Tally::default();
+        self.note_files(collection, request, &found, &mut tally).await?;
+        let mut pending = self.library.pending(collection.id).await?;
+        pending.sort_by(|left, right| (left.document.bytes, &left.document.path).cmp(&(right.document.bytes, &right.document.path)));
+        let bytes = pending.iter().map(|pending| pending.document.bytes).sum();
+        let mut pace = Pace::new(Arc::clone(self.library), job, self.on_progress, pending.len() as u64, bytes);
+        for pending in pending {
+            if stop.is_cancelled() {
+                return Err(Error::cancelled());
+            }
+            self.bring_in(&pending, &mut pace, stop, &mut tally).await?;
+            pace.document_done(pending.document.bytes).await;
+        }
+        self.refresh_vectors(collection.id, &mut pace, stop).await?;
+        pace.stage("indexing", None, 0, None, ProgressUnit::Chunks).await;
+        self.library.update_index(collection.id).await?;
+        self.library.check(collection.id).await?;
+        self.library.tidy().await?;
+        pace.finish().await;
+        self.report(collection, &found, job, &tally).await
+    }
+
+    /// Notes every file before the first is read; notices what is gone.
+    async fn note_files(&self, collection: &Collection, request: &ImportRequest, found: &Found, tally: &mut Tally) -> Result<()> {
+        let library = self.library;
+        let known = library.known_files(collection.id).await?;
+        let waiting = library.waiting_paths(collection.id).await?;
+        let failed = |error: sqlx::Error| library.failed(&error);
+        let mut transaction = library.pool.begin().await.map_err(failed)?;
+        for file in &found.files {
+            let Some((document, modified_ns)) = known.get(&file.path) else {
+                enqueue(&mut transaction, collection.id, file, &files::stem(&file.path), None).await.map_err(failed)?;
+                continue;
+            };
+            let same = document.bytes == file.bytes && *modified_ns == file.modified_ns;
+            match document.status {
+                DocumentStatus::Queued | DocumentStatus::Extracted if same => {}
+                _ if waiting.contains(&file.path) => {}
+                DocumentStatus::Ready if same => tally.unchanged += 1,
+                DocumentStatus::Missing if same => {
+                    set_status(&mut transaction, document.id, DocumentStatus::Ready).await.map_err(failed)?;
+                    tally.unchanged += 1;
+                }
+                _ if same && !request.retry => {}
+                // Not searchable yet: read again in place. Else beside the old content.
+                DocumentStatus::Ready | DocumentStatus::Missing => {
+                    enqueue(&mut transaction, collection.id, file, &document.title, Some(document.id)).await.map_err(failed)?;
+                }
+                _ => requeue(&mut transaction, document.id, file).await.map_err(failed)?,
+            }
+        }
+        for (path, (document, _)) in &known {
+            let gone = found.folders.iter().any(|folder| std::path::Path::new(path).starts_with(folder))
+                && !found.files.iter().any(|file| file.path == *path);
+            if gone && document.status == DocumentStatus::Ready {
+                set_status(&mut transaction, document.id, DocumentStatus::Missing).await.map_err(failed)?;
+                journal::record(&mut transaction, collection.id, Change::Missing, path).await.map_err(failed)?;
+                tally.removed += 1;
+            } else if gone && document.status != DocumentStatus::Missing {
+                remove(&mut transaction, document).await.map_err(failed)?;
+                tally.removed += 1;
+            }
+        }
+        transaction.commit().await.map_err(failed)
+    }
+
+    async fn report(&self, collection: &Collection, found: &Found, job: JobId, tally: &Tally) -> Result<ImportReport> {
+        let given: std::collections::HashSet<&str> = found.files.iter().map(|file| file.path.as_str()).collect();
+        let documents = self.library.documents(Some(collection.id)).await?;
+        let given: Vec<Document> =
+            documents.into_iter().filter(|document| given.contains(document.path.as_str())).collect();
+        let collection = self.library.collection(&collection.name).await?;
+        Ok(ImportReport {
+            job,
+            ready: given.iter().filter(|document| document.status == DocumentStatus::Ready).count() as u64,
+            added: tally.added,
+            updated: tally.updated,
+            unchanged: tally.unchanged,
+            removed: tally.removed,
+            duplicates: tally.duplicates,
+            failed: given.iter().filter(|document| is_quarantined(document)).count() as u64,
+            chunks: collection.chunks,
+            problems: given
+                .into_iter()
+                .filter(|document| is_quarantined(document) || document.failed_pages > 0)
+                .collect(),
+        })
+    }
+}
+
+fn is_quarantined(document: &Document) -> bool {
+    matches!(document.status, DocumentStatus::Failed | DocumentStatus::Protected | DocumentStatus::NoText)
+}
+
+async fn set_status(connection: &mut sqlx::SqliteConnection, id: DocumentId, status: DocumentStatus) -> sqlx::Result<()> {
+    sqlx::query("UPDATE documents SET status = ? WHERE id = ?")
+        .bind(status.as_str())
+        .bind(id.0)
+        .execute(connection)
+        .await
+        .map(|_| ())
+}
+
+async fn requeue(connection: &mut sqlx::SqliteConnection, id: DocumentId, file: &FileFacts) -> sqlx::Result<()> {
+    sqlx::query("UPDATE documents SET status = 'queued', reason = NULL, hint = NULL, bytes = ?, modified_ns = ? WHERE id = ?")
+        .bind(i64::try_from(file.bytes).unwrap_or(i64::MAX))
+        .bind(file.modified_ns)
+        .bind(id.0)
+        .execute(connection)
+        .await
+        .map(|_| ())
+}
+
+async fn watch_for_wishes(library: Arc<Library>, job: JobId, stop: CancellationToken, given_up: Arc<AtomicBool>) {
+    loop {
+        tokio::time::sleep(WISH_INTERVAL).await;
+        match library.job_wish(job).await {
+            None => {}
+            Some(wish) => {
+                given_up.store(wish == Wish::Cancel, Ordering::Relaxed);
+                stop.cancel();
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! One writer at a time. The lock is the operating system's, so it ends with its holder
+//! however that ends; the process id in the file is only for the message.
+
+use quartet_types::{Error, ErrorCode, Result};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+/// The right to write to a data folder, until dropped.
+#[derive(Debug)]
+pub(crate) struct WriterLock {
+    _file: File,
+}
+
+impl WriterLock {
+    pub(crate) fn take(root: &Path) -> Result<Self> {
+        let path = root.join("writer.lock");
+        let failed = |error: std::io::Error| Error::from_io(&error, &path);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = file.read_to_string(&mut holder);
+                let holder = holder.trim();
+                let process = if holder.is_empty() { String::new() } else { format!(" (process {holder})") };
+                return Err(Error::new(
+                    ErrorCode::Busy,
+                    format!("another Quartet{process} is writing to this data folder"),
+                )
+                .hint("Wait until it is done, or pause its job with `quartet jobs`; searching and asking work meanwhile.")
+                .about_path(root));
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        file.set_len(0).map_err(failed)?;
+        file.rewind().map_err(failed)?;
+        write!(file, "{}", std::process::id()).map_err(failed)?;
+        Ok(Self { _file: file })
+    }
+
+    /// Whether nobody writes at the moment.
+    pub(crate) fn is_free(root: &Path) -> bool {
+        match OpenOptions::new().read(true).write(true).open(root.join("writer.lock")) {
+            Ok(file) => file.try_lock().is_ok(),
+            Err(_) => true,
+        }
+    }
+}

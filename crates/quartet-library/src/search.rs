@@ -1,0 +1,117 @@
+//! Both searches, fused.
+
+use crate::index::blocking;
+use crate::lexical::AnalysedQuestion;
+use crate::store::Library;
+use quartet_types::{ChunkId, CollectionId, Error, ErrorCode, Result, SearchHit, SearchTrace};
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// Hits taken from each search before they are fused.
+const DEPTH: usize = 100;
+/// Reciprocal rank fusion: `score = sum over searches of 1 / (K + rank)` (Cormack, Clarke and
+/// Buettcher, SIGIR 2009, with their constant).
+const K: f32 = 60.0;
+
+/// Which searches to use; anything but both is for measuring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SearchMode {
+    /// BM25 alone.
+    Lexical,
+    /// Vectors alone.
+    Dense,
+    /// Both, fused.
+    Hybrid,
+}
+
+impl Library {
+    /// The `limit` best chunks of a collection, best first. `question_vector` is the
+    /// question's unit vector by the embedder that made the collection's vectors.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a question without words; `Corrupt` if an index fails.
+    pub async fn search(
+        &self,
+        collection: CollectionId,
+        question: &str,
+        question_vector: &[f32],
+        limit: usize,
+    ) -> Result<(Vec<SearchHit>, SearchTrace)> {
+        self.search_by(SearchMode::Hybrid, collection, question, question_vector, limit).await
+    }
+
+    /// As [`Library::search`], with one of the searches or both.
+    ///
+    /// # Errors
+    /// As [`Library::search`].
+    pub async fn search_by(
+        &self,
+        mode: SearchMode,
+        collection: CollectionId,
+        question: &str,
+        question_vector: &[f32],
+        limit: usize,
+    ) -> Result<(Vec<SearchHit>, SearchTrace)> {
+        if !question.chars().any(char::is_alphanumeric) {
+            return Err(Error::new(ErrorCode::InvalidInput, "the question is empty"));
+        }
+        let started = Instant::now();
+        let index = self.index(collection).await?;
+        let depth = DEPTH.max(limit);
+        let (text, vector) = (question.to_owned(), question_vector.to_vec());
+        let (analysed, lexical, dense, chunks) = blocking(move || {
+            let analysed = index.lexical.analyse(&text)?;
+            let lexical = match mode {
+                SearchMode::Dense => Vec::new(),
+                _ => index.lexical.search(&analysed, depth)?,
+            };
+            let dense = match &index.dense {
+                Some(dense) if mode != SearchMode::Lexical && dense.width() == vector.len() => {
+                    dense.search(&vector, depth)
+                }
+                _ => Vec::new(),
+            };
+            let chunks = index.dense.as_ref().map_or(0, |dense| dense.len() as u64);
+            Ok((analysed, lexical, dense, chunks))
+        })
+        .await?;
+
+        let mut found: HashMap<ChunkId, Ranks> = HashMap::new();
+        for (rank, (chunk, score)) in (1_u32..).zip(lexical) {
+            found.entry(chunk).or_default().lexical = Some((score, rank));
+        }
+        for (rank, (chunk, score)) in (1_u32..).zip(dense) {
+            found.entry(ChunkId(chunk)).or_default().dense = Some((score, rank));
+        }
+        let mut ranked: Vec<(ChunkId, Ranks)> = found.into_iter().collect();
+        ranked.sort_by(|left, right| right.1.fused().total_cmp(&left.1.fused()).then(left.0.cmp(&right.0)));
+        ranked.truncate(limit);
+
+        let ids: Vec<ChunkId> = ranked.iter().map(|(chunk, _)| *chunk).collect();
+        let mut passages = self.passages(&ids).await?;
+        let hits = ranked
+            .into_iter()
+            .filter_map(|(chunk, ranks)| {
+                let passage = passages.remove(&chunk)?;
+                Some(SearchHit { passage, score: ranks.fused(), lexical: ranks.lexical, dense: ranks.dense })
+            })
+            .collect();
+        let AnalysedQuestion { terms, idf } = analysed;
+        let search_ms = started.elapsed().as_secs_f64() * 1000.0;
+        Ok((hits, SearchTrace { terms, idf, chunks, embed_ms: 0.0, search_ms }))
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Ranks {
+    lexical: Option<(f32, u32)>,
+    dense: Option<(f32, u32)>,
+}
+
+impl Ranks {
+    fn fused(self) -> f32 {
+        #[expect(clippy::cast_precision_loss, reason = "ranks are small")]
+        let share = |found: Option<(f32, u32)>| found.map_or(0.0, |(_, rank)| 1.0 / (K + rank as f32));
+        share(self.lexical) + share(self.dense)
+    }
+}

@@ -1,0 +1,263 @@
+//! Writing text.
+//!
+//! A prompt must leave room for one token in the context, or the request fails with
+//! `PromptTooLong`; nothing is ever cut. A text that reaches the end of the context ends with
+//! [`StopReason::MaxTokens`], as it does after `max_tokens`.
+
+use crate::model::Turn;
+use crate::native::{Decoded, NativeContext, NativeGrammar, NativeSampler, Row, Token, schema_to_grammar};
+use crate::ports;
+use crate::probability::{argmax, log_sum_exp};
+use crate::prompt::{self, ReadPrompt};
+use crate::text::{StopScanner, Utf8Carry};
+use quartet_types::{
+    EngineEvent, Error, ErrorCode, Generation, GenerationRequest, Grammar, Result, Sampling,
+    StopReason,
+};
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Turn<'_> {
+    /// Writes an answer; `on_event` hears how far the prompt has been read, then the text.
+    ///
+    /// # Errors
+    /// `PromptTooLong`, `InvalidInput` (settings, grammar), `NotSupported` (ports that are
+    /// not built yet), `Cancelled`.
+    pub fn generate(
+        &mut self,
+        request: &GenerationRequest,
+        mut on_event: impl FnMut(EngineEvent),
+    ) -> Result<Generation> {
+        ports::check(request)?;
+        check_sampling(&request.sampling)?;
+        let model = self.model;
+        let mut chooser = Chooser::new(model, request)?;
+        let read = prompt::read(model, &request.prompt)?;
+        let length = self.context_length(request.limits.context);
+        let room = (length as usize).saturating_sub(1);
+        if read.tokens.len() > room {
+            return Err(prompt::too_long("the prompt", read.tokens.len(), room));
+        }
+        let queue_ms = self.waited.as_secs_f64() * 1e3;
+        let context = self.generator(length)?;
+
+        let start = Instant::now();
+        let last_row = prefill(context, &read.tokens, &mut on_event)?;
+        let prefill_ms = start.elapsed().as_secs_f64() * 1e3;
+
+        let start = Instant::now();
+        let mut writer = Writer::new(request, &read);
+        let mut row = last_row;
+        let mut position = read.tokens.len();
+        let stop = loop {
+            if writer.log_probabilities.len() >= request.limits.max_tokens as usize
+                || position >= length as usize
+            {
+                break StopReason::MaxTokens;
+            }
+            let logits = context.logits(row)?;
+            let token = chooser.choose(logits)?;
+            if model.native.ends_generation(token) {
+                break StopReason::EndOfTurn;
+            }
+            writer.log_probabilities.push(log_probability(logits, token)?);
+            chooser.accept(token)?;
+            if writer.write(&model.native.piece(token, false), &mut on_event) {
+                break StopReason::StopText;
+            }
+            let next = Row { token, position: position_of(position)?, sequence: 0, output: true };
+            position += 1;
+            if position >= length as usize
+                || writer.log_probabilities.len() >= request.limits.max_tokens as usize
+            {
+                break StopReason::MaxTokens;
+            }
+            decode(context, &[next])?;
+            row = 0;
+        };
+        writer.finish(stop, &mut on_event);
+        Ok(Generation {
+            text: writer.text,
+            stop,
+            prompt_tokens: position_of(read.tokens.len())?,
+            written_tokens: position_of(writer.log_probabilities.len())?,
+            token_log_probabilities: writer.log_probabilities,
+            queue_ms,
+            prefill_ms,
+            decode_ms: start.elapsed().as_secs_f64() * 1e3,
+            prompt_text: read.text,
+        })
+    }
+}
+
+/// Reads a prompt from position 0, with an event after each piece; returns the row of the
+/// last piece that carries the logits after the prompt.
+pub(crate) fn prefill(
+    context: &mut NativeContext,
+    tokens: &[Token],
+    on_event: &mut impl FnMut(EngineEvent),
+) -> Result<usize> {
+    let total = position_of(tokens.len())?;
+    let batch = context.shape().batch as usize;
+    let mut done = 0;
+    let mut rows = Vec::with_capacity(batch);
+    for piece in tokens.chunks(batch) {
+        rows.clear();
+        for token in piece {
+            let position = position_of(done)?;
+            done += 1;
+            rows.push(Row { token: *token, position, sequence: 0, output: done == tokens.len() });
+        }
+        decode(context, &rows)?;
+        on_event(EngineEvent::Prefill { done: position_of(done)?, total });
+    }
+    Ok(rows.len().saturating_sub(1))
+}
+
+/// Decodes, with cancellation as an error.
+pub(crate) fn decode(context: &mut NativeContext, rows: &[Row]) -> Result<()> {
+    match context.decode(rows)? {
+        Decoded::Done => Ok(()),
+        Decoded::Cancelled => Err(Error::cancelled()),
+    }
+}
+
+pub(crate) fn position_of(index: usize) -> Result<u32> {
+    u32::try_from(index).map_err(|_| Error::internal("a position beyond 32 bits"))
+}
+
+fn log_probability(logits: &[f32], token: Token) -> Result<f32> {
+    let normaliser = log_sum_exp(logits);
+    let logit = usize::try_from(token).ok().and_then(|index| logits.get(index));
+    match logit {
+        Some(logit) if normaliser.is_finite() => Ok(logit - normaliser),
+        _ => Err(unusable()),
+    }
+}
+
+pub(crate) fn unusable() -> Error {
+    Error::new(ErrorCode::BadModel, "the model computes numbers that are not finite")
+        .hint("Its file is probably damaged; get it again.")
+}
+
+fn check_sampling(sampling: &Sampling) -> Result<()> {
+    let checks = [
+        ("temperature", sampling.temperature, (0.0..=100.0).contains(&sampling.temperature)),
+        ("top-p", sampling.top_p, sampling.top_p > 0.0 && sampling.top_p <= 1.0),
+        ("min-p", sampling.min_p, (0.0..=1.0).contains(&sampling.min_p)),
+        (
+            "repetition penalty",
+            sampling.repetition_penalty,
+            sampling.repetition_penalty > 0.0 && sampling.repetition_penalty <= 100.0,
+        ),
+    ];
+    for (name, value, good) in checks {
+        if !good {
+            return Err(Error::new(
+                ErrorCode::InvalidInput,
+                format!("{value} is not possible as {name}"),
+            )
+            .hint("Temperature is 0 or more, top-p and min-p are shares, penalty is near 1."));
+        }
+    }
+    Ok(())
+}
+
+/// Chooses tokens as a request asks.
+struct Chooser {
+    /// `None` for the plain case: the largest logit.
+    sampler: Option<NativeSampler>,
+    grammar: Option<NativeGrammar>,
+}
+
+impl Chooser {
+    fn new(model: &crate::Model, request: &GenerationRequest) -> Result<Self> {
+        let grammar = match &request.grammar {
+            None => None,
+            Some(Grammar::Gbnf(rules)) => Some(NativeGrammar::new(&model.native, rules)?),
+            Some(Grammar::JsonSchema(schema)) => {
+                let schema = crate::schema::checked(schema)?;
+                Some(NativeGrammar::new(&model.native, &schema_to_grammar(&schema)?)?)
+            }
+        };
+        let sampling = &request.sampling;
+        let plain = sampling.temperature == 0.0
+            && sampling.repetition_penalty == 1.0
+            && grammar.is_none();
+        let sampler = if plain {
+            None
+        } else {
+            let window = sampling.repetition_window.min(1 << 16);
+            let settings = Sampling { repetition_window: window, ..sampling.clone() };
+            Some(NativeSampler::new(&settings, model.native.vocabulary_size())?)
+        };
+        Ok(Self { sampler, grammar })
+    }
+
+    fn choose(&mut self, logits: &[f32]) -> Result<Token> {
+        match &mut self.sampler {
+            None => Token::try_from(argmax(logits)).map_err(|_| unusable()),
+            Some(sampler) => sampler.choose(logits, self.grammar.as_mut()),
+        }
+    }
+
+    fn accept(&mut self, token: Token) -> Result<()> {
+        if let Some(sampler) = &mut self.sampler {
+            sampler.accept(token);
+        }
+        match &mut self.grammar {
+            Some(grammar) => grammar.accept(token),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Collects what is written and passes it on.
+struct Writer {
+    carry: Utf8Carry,
+    scanner: StopScanner,
+    text: String,
+    log_probabilities: Vec<f32>,
+}
+
+impl Writer {
+    fn new(request: &GenerationRequest, read: &ReadPrompt) -> Self {
+        let own = request.limits.stop.iter().cloned();
+        let stops = own.chain(read.stops.iter().map(|stop| (*stop).to_owned()));
+        Self {
+            carry: Utf8Carry::default(),
+            scanner: StopScanner::new(stops),
+            text: String::new(),
+            log_probabilities: Vec::new(),
+        }
+    }
+
+    /// Adds the bytes of a token; true when a stop text was reached.
+    fn write(&mut self, bytes: &[u8], on_event: &mut impl FnMut(EngineEvent)) -> bool {
+        let scanned = self.scanner.push(&self.carry.push(bytes));
+        self.show(scanned.text, on_event);
+        scanned.stopped
+    }
+
+    fn finish(&mut self, stop: StopReason, on_event: &mut impl FnMut(EngineEvent)) {
+        if stop != StopReason::StopText {
+            let scanned = self.scanner.push(&self.carry.finish());
+            self.show(scanned.text, on_event);
+            let rest = self.scanner.finish();
+            self.show(rest, on_event);
+        }
+    }
+
+    fn show(&mut self, text: String, on_event: &mut impl FnMut(EngineEvent)) {
+        if !text.is_empty() {
+            self.text.push_str(&text);
+            on_event(EngineEvent::Text(text));
+        }
+    }
+}
+
+/// A flag that nobody raises, for work that cannot be cancelled.
+#[must_use]
+pub fn never() -> Arc<std::sync::atomic::AtomicBool> {
+    Arc::default()
+}

@@ -1,0 +1,313 @@
+//! A context: the state of one forward pass after another.
+
+use super::model::{NativeModel, Token};
+use super::take_complaint;
+use llama_cpp_sys_2 as sys;
+use quartet_types::{Error, ErrorCode, Pooling, Result};
+use std::ffi::c_void;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How large a context is and what it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ContextShape {
+    /// Tokens it can hold in all.
+    pub(crate) context: u32,
+    /// Tokens that may be decoded in one call.
+    pub(crate) batch: u32,
+    /// Sequences it can hold at once.
+    pub(crate) sequences: u32,
+    /// Rows of logits that may be asked for in one call; unused for embeddings.
+    pub(crate) output_rows: u32,
+    /// Threads to compute with.
+    pub(crate) threads: u32,
+    /// `Some` makes it an embedder: pooled vectors instead of logits.
+    pub(crate) pooling: Option<Pooling>,
+}
+
+/// One token to decode.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row {
+    pub(crate) token: Token,
+    pub(crate) position: u32,
+    pub(crate) sequence: u32,
+    /// Whether logits (or a part in the pooled vector) are wanted for it.
+    pub(crate) output: bool,
+}
+
+/// How a decode ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decoded {
+    /// All rows were read.
+    Done,
+    /// The cancel flag was seen; the memory holds an unknown part and must be cleared.
+    Cancelled,
+}
+
+/// A context and everything that must live as long as it does.
+pub(crate) struct NativeContext {
+    pointer: NonNull<sys::llama_context>,
+    pool: Option<NonNull<sys::ggml_threadpool>>,
+    shape: ContextShape,
+    vocabulary_size: usize,
+    output_width: usize,
+    cancel: Arc<AtomicBool>,
+    rows: RowBuffers,
+    model: Arc<NativeModel>,
+}
+
+// SAFETY: nothing in a context is tied to the thread that made it; `&mut` keeps it single.
+unsafe impl Send for NativeContext {}
+
+impl Drop for NativeContext {
+    fn drop(&mut self) {
+        // SAFETY: both pointers came from their constructors and are freed once, the pool
+        // after the context that uses it.
+        unsafe {
+            sys::llama_free(self.pointer.as_ptr());
+            #[cfg(not(feature = "dynamic-backends"))]
+            if let Some(pool) = self.pool {
+                sys::ggml_threadpool_free(pool.as_ptr());
+            }
+        }
+    }
+}
+
+/// The columns of a batch, reused from call to call.
+#[derive(Default)]
+struct RowBuffers {
+    tokens: Vec<Token>,
+    positions: Vec<sys::llama_pos>,
+    counts: Vec<i32>,
+    sequences: Vec<sys::llama_seq_id>,
+    sequence_pointers: Vec<*mut sys::llama_seq_id>,
+    outputs: Vec<i8>,
+}
+
+unsafe extern "C" fn is_cancelled(flag: *mut c_void) -> bool {
+    // SAFETY: the context keeps the flag alive for as long as llama.cpp may call this.
+    unsafe { &*flag.cast::<AtomicBool>() }.load(Ordering::Relaxed)
+}
+
+impl NativeContext {
+    /// Makes a context.
+    pub(crate) fn new(model: &Arc<NativeModel>, shape: ContextShape) -> Result<Self> {
+        let threads = i32::try_from(shape.threads.max(1)).unwrap_or(i32::MAX);
+        let _ = take_complaint();
+        // SAFETY: default parameters are valid, the model is loaded and outlives the context
+        // because the context holds an `Arc` of it.
+        let pointer = unsafe {
+            let mut parameters = sys::llama_context_default_params();
+            parameters.n_ctx = shape.context;
+            parameters.n_batch = shape.batch;
+            parameters.n_ubatch = shape.batch;
+            parameters.n_seq_max = shape.sequences;
+            parameters.n_threads = threads;
+            parameters.n_threads_batch = threads;
+            parameters.n_outputs_max_per_seq = 0;
+            parameters.no_perf = true;
+            parameters.kv_unified = true;
+            match shape.pooling {
+                Some(pooling) => {
+                    parameters.embeddings = true;
+                    parameters.pooling_type = match pooling {
+                        Pooling::Mean => sys::LLAMA_POOLING_TYPE_MEAN,
+                        Pooling::Cls => sys::LLAMA_POOLING_TYPE_CLS,
+                        Pooling::Last => sys::LLAMA_POOLING_TYPE_LAST,
+                    };
+                }
+                None => {
+                    parameters.n_outputs_max = shape.output_rows;
+                    parameters.pooling_type = sys::LLAMA_POOLING_TYPE_NONE;
+                }
+            }
+            sys::llama_init_from_model(model.as_ptr(), parameters)
+        };
+        let Some(pointer) = NonNull::new(pointer) else {
+            let reason = take_complaint();
+            return Err(Error::new(
+                ErrorCode::DoesNotFit,
+                format!("a context of {} tokens cannot be made: {reason}", shape.context)
+                    .trim_end_matches(": ")
+                    .to_owned(),
+            )
+            .hint("Use a shorter context or a smaller model."));
+        };
+        let mut context = Self {
+            pointer,
+            pool: None,
+            shape,
+            vocabulary_size: model.vocabulary_size(),
+            output_width: model.output_width(),
+            cancel: Arc::new(AtomicBool::new(false)),
+            rows: RowBuffers::default(),
+            model: Arc::clone(model),
+        };
+        context.attach_pool(threads);
+        context.set_cancel(Arc::new(AtomicBool::new(false)));
+        Ok(context)
+    }
+
+    /// Gives the context threads of its own; otherwise they would be started for every token.
+    #[cfg(not(feature = "dynamic-backends"))]
+    fn attach_pool(&mut self, threads: i32) {
+        if threads < 2 {
+            return;
+        }
+        // SAFETY: the parameters are initialised by ggml and read during the call only; the
+        // pool is freed after the context.
+        unsafe {
+            let mut parameters = sys::ggml_threadpool_params_default(threads);
+            if let Ok(poll) = std::env::var("QUARTET_POLL") {
+                parameters.poll = poll.parse().unwrap_or(50);
+            }
+            self.pool = NonNull::new(sys::ggml_threadpool_new(&raw mut parameters));
+            if let Some(pool) = self.pool {
+                sys::llama_attach_threadpool(self.pointer.as_ptr(), pool.as_ptr(), pool.as_ptr());
+            }
+        }
+    }
+
+    #[cfg(feature = "dynamic-backends")]
+    fn attach_pool(&mut self, _threads: i32) {}
+
+    pub(super) fn as_ptr(&self) -> *mut sys::llama_context {
+        self.pointer.as_ptr()
+    }
+
+    /// The shape it was made with.
+    pub(crate) fn shape(&self) -> ContextShape {
+        self.shape
+    }
+
+    /// From now on, this flag stops a decode within moments.
+    pub(crate) fn set_cancel(&mut self, flag: Arc<AtomicBool>) {
+        // SAFETY: the context keeps the new flag, and the old one until after this call; no
+        // decode is running because we are borrowed mutably.
+        unsafe {
+            sys::llama_set_abort_callback(
+                self.pointer.as_ptr(),
+                Some(is_cancelled),
+                Arc::as_ptr(&flag).cast_mut().cast(),
+            );
+        }
+        self.cancel = flag;
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        // SAFETY: the context is valid; a model without memory has a null one.
+        unsafe {
+            let memory = sys::llama_get_memory(self.pointer.as_ptr());
+            if !memory.is_null() {
+                sys::llama_memory_clear(memory, false);
+            }
+        }
+    }
+
+    /// Forgets a sequence from `position` on; false if this kind of memory cannot.
+    pub(crate) fn forget_from(&mut self, sequence: u32, position: u32) -> bool {
+        let (Ok(sequence), Ok(position)) = (i32::try_from(sequence), i32::try_from(position)) else {
+            return false;
+        };
+        if sequence < 0 || sequence.unsigned_abs() >= self.shape.sequences {
+            return false;
+        }
+        // SAFETY: the context is valid and the sequence is in range.
+        unsafe {
+            let memory = sys::llama_get_memory(self.pointer.as_ptr());
+            !memory.is_null() && sys::llama_memory_seq_rm(memory, sequence, position, -1)
+        }
+    }
+
+    /// Reads rows. Everything that llama.cpp would abort on is checked here.
+    pub(crate) fn decode(&mut self, rows: &[Row]) -> Result<Decoded> {
+        let outputs = rows.iter().filter(|row| row.output).count();
+        let fits = !rows.is_empty()
+            && rows.len() <= self.shape.batch as usize
+            && (self.shape.pooling.is_some() || outputs <= self.shape.output_rows as usize);
+        let sound = rows.iter().all(|row| {
+            self.model.knows(row.token)
+                && row.sequence < self.shape.sequences
+                && row.position < i32::MAX as u32
+        });
+        if !fits || !sound {
+            return Err(Error::internal("a batch does not fit its context"));
+        }
+        self.rows.load(rows);
+        let batch = self.rows.as_batch();
+        let _ = take_complaint();
+        // SAFETY: every column of the batch has `n_tokens` entries and outlives the call;
+        // size, tokens and sequences were checked above.
+        let status = unsafe { sys::llama_decode(self.pointer.as_ptr(), batch) };
+        match status {
+            0 => Ok(Decoded::Done),
+            2 => Ok(Decoded::Cancelled),
+            1 => Err(Error::new(ErrorCode::PromptTooLong, "the context is full")
+                .hint("Shorten the text or use a longer context.")),
+            other => {
+                let reason = take_complaint();
+                Err(Error::new(ErrorCode::Internal, format!("decoding failed ({other}) {reason}")))
+            }
+        }
+    }
+
+    /// Logits after row `index` of the last decode, one per token of the vocabulary.
+    pub(crate) fn logits(&self, index: usize) -> Result<&[f32]> {
+        let index = i32::try_from(index).map_err(|_| Error::internal("no such row"))?;
+        // SAFETY: llama.cpp returns null for rows without logits, otherwise a row of
+        // `vocabulary_size` numbers that stay until the next decode, which needs `&mut`.
+        unsafe {
+            let row = sys::llama_get_logits_ith(self.pointer.as_ptr(), index);
+            if row.is_null() {
+                return Err(Error::internal("logits were not computed for this row"));
+            }
+            Ok(std::slice::from_raw_parts(row, self.vocabulary_size))
+        }
+    }
+
+    /// The pooled vector of a sequence after the last decode.
+    pub(crate) fn pooled(&self, sequence: u32) -> Result<&[f32]> {
+        let index = i32::try_from(sequence).map_err(|_| Error::internal("no such sequence"))?;
+        // SAFETY: as for logits; a pooled vector has the model's output width.
+        unsafe {
+            let row = sys::llama_get_embeddings_seq(self.pointer.as_ptr(), index);
+            if row.is_null() {
+                return Err(Error::internal("no vector was computed for this text"));
+            }
+            Ok(std::slice::from_raw_parts(row, self.output_width))
+        }
+    }
+}
+
+impl RowBuffers {
+    fn load(&mut self, rows: &[Row]) {
+        self.tokens.clear();
+        self.positions.clear();
+        self.counts.clear();
+        self.sequences.clear();
+        self.sequence_pointers.clear();
+        self.outputs.clear();
+        for row in rows {
+            self.tokens.push(row.token);
+            self.positions.push(row.position as sys::llama_pos);
+            self.counts.push(1);
+            self.sequences.push(row.sequence as sys::llama_seq_id);
+            self.outputs.push(i8::from(row.output));
+        }
+        self.sequence_pointers.extend(self.sequences.iter_mut().map(std::ptr::from_mut));
+    }
+
+    fn as_batch(&mut self) -> sys::llama_batch {
+        sys::llama_batch {
+            n_tokens: self.tokens.len() as i32,
+            token: self.tokens.as_mut_ptr(),
+            embd: std::ptr::null_mut(),
+            pos: self.positions.as_mut_ptr(),
+            n_seq_id: self.counts.as_mut_ptr(),
+            seq_id: self.sequence_pointers.as_mut_ptr(),
+            logits: self.outputs.as_mut_ptr(),
+        }
+    }
+}

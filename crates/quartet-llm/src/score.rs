@@ -1,0 +1,78 @@
+//! How probable a continuation is.
+
+use crate::generate::{decode, position_of, prefill, unusable};
+use crate::model::Turn;
+use crate::native::{NativeContext, Row, Token};
+use crate::probability::log_sum_exp;
+use crate::prompt;
+use quartet_types::{Prompt, Result};
+
+impl Turn<'_> {
+    /// For each continuation, the natural-log probability of each of its tokens after the
+    /// prompt. The prompt is read once; continuations are tokenised as data.
+    ///
+    /// # Errors
+    /// `PromptTooLong` if the prompt with the longest continuation does not fit; `Cancelled`.
+    pub fn score(&mut self, prompt: &Prompt, continuations: &[String]) -> Result<Vec<Vec<f32>>> {
+        let model = self.model;
+        let read = prompt::read(model, prompt)?;
+        let texts: Vec<Vec<Token>> = continuations
+            .iter()
+            .map(|text| model.native.tokenize(text, false, false))
+            .collect::<Result<_>>()?;
+        let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
+        let length = self.context_length(None);
+        let whole = read.tokens.len() + longest;
+        if whole > length as usize {
+            let what = "the prompt with its longest continuation";
+            return Err(prompt::too_long(what, whole, length as usize));
+        }
+        let context = self.generator(length)?;
+        let row = prefill(context, &read.tokens, &mut |_| {})?;
+        let first = context.logits(row)?.to_vec();
+        let start = position_of(read.tokens.len())?;
+        let mut scores = Vec::with_capacity(texts.len());
+        for text in &texts {
+            scores.push(continue_with(context, &first, start, text)?);
+            if !context.forget_from(0, start) {
+                // Some kinds of memory cannot forget a part: read the prompt again.
+                context.clear();
+                prefill(context, &read.tokens, &mut |_| {})?;
+            }
+        }
+        Ok(scores)
+    }
+}
+
+fn continue_with(
+    context: &mut NativeContext,
+    first: &[f32],
+    start: u32,
+    tokens: &[Token],
+) -> Result<Vec<f32>> {
+    let mut scores = Vec::with_capacity(tokens.len());
+    let Some((head, targets)) = tokens.split_first() else { return Ok(scores) };
+    scores.push(log_probability(first, *head)?);
+    let batch = context.shape().output_rows as usize;
+    let mut position = start;
+    for (read, wanted) in tokens.chunks(batch).zip(targets.chunks(batch)) {
+        let mut rows = Vec::with_capacity(wanted.len());
+        // The very last token of a continuation predicts nothing that is asked for.
+        for token in read.iter().take(wanted.len()) {
+            rows.push(Row { token: *token, position, sequence: 0, output: true });
+            position += 1;
+        }
+        decode(context, &rows)?;
+        for (row, target) in wanted.iter().enumerate() {
+            scores.push(log_probability(context.logits(row)?, *target)?);
+        }
+    }
+    Ok(scores)
+}
+
+fn log_probability(logits: &[f32], token: Token) -> Result<f32> {
+    let index = usize::try_from(token).map_err(|_| unusable())?;
+    let logit = logits.get(index).ok_or_else(unusable)?;
+    let normaliser = log_sum_exp(logits);
+    if normaliser.is_finite() { Ok(logit - normaliser) } else { Err(unusable()) }
+}

@@ -1,0 +1,58 @@
+//! One door for all methods.
+
+use crate::{Options, Ports, Question, none, rag};
+use quartet_types::{Answer, AnswerEvent, Error, ErrorCode, Method, Result};
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Answers `question` by `method`. Events arrive through `sink` as they happen; the last is
+/// [`AnswerEvent::Finished`] with the same answer that is returned.
+///
+/// # Errors
+/// `InvalidInput` for an empty question, `PromptTooLong` for one that leaves no room in the
+/// model's context, `NotSupported` for a method that is not built yet, `Cancelled`, and
+/// whatever the reader or the search report.
+pub async fn answer(
+    method: Method,
+    question: &Question,
+    ports: &Ports<'_>,
+    options: &Options,
+    cancel: &CancellationToken,
+    sink: &mut (dyn FnMut(AnswerEvent) + Send),
+) -> Result<Answer> {
+    let started = Instant::now();
+    question.check()?;
+    let answer = match method {
+        Method::None => none::answer(question, ports, options, cancel, sink, started).await?,
+        Method::Rag => rag::answer(question, ports, options, cancel, sink, started).await?,
+        Method::Gag | Method::Iag | Method::Imprag => return Err(not_built(method)),
+    };
+    sink(AnswerEvent::Finished(Box::new(answer.clone())));
+    Ok(answer)
+}
+
+/// Refuses a method that is designed but not built yet, before anything is loaded for it.
+///
+/// # Errors
+/// `NotSupported`.
+pub fn check_built(method: Method) -> Result<()> {
+    match method {
+        Method::None | Method::Rag => Ok(()),
+        Method::Gag | Method::Iag | Method::Imprag => Err(not_built(method)),
+    }
+}
+
+fn not_built(method: Method) -> Error {
+    Error::new(ErrorCode::NotSupported, format!("the method `{method}` is not built yet"))
+        .hint("Use `rag`, or `none` for the base model alone.")
+}
+
+/// Returns `Cancelled` if the user has asked to stop.
+pub(crate) fn check_cancelled(cancel: &CancellationToken) -> Result<()> {
+    if cancel.is_cancelled() { Err(Error::cancelled()) } else { Ok(()) }
+}
+
+/// Milliseconds since `start`.
+pub(crate) fn milliseconds(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1000.0
+}

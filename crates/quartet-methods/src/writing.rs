@@ -1,0 +1,81 @@
+//! The one generation behind every answer: room check before, events and clock during.
+
+use crate::rag::prompt::Template;
+use crate::run::{check_cancelled, milliseconds};
+use crate::{Options, Reader};
+use quartet_types::{
+    AnswerEvent, EngineEvent, Error, ErrorCode, Generation, GenerationLimits, GenerationRequest,
+    Prompt, Result,
+};
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Tokens that a chat template adds around two messages; more than any template known to us.
+const CHAT_TEMPLATE_TOKENS: u32 = 48;
+
+pub(crate) struct Writing {
+    pub(crate) generation: Generation,
+    /// From the question to the first character, in milliseconds.
+    pub(crate) first_token_ms: f64,
+}
+
+/// Runs the request and passes its events on.
+pub(crate) async fn write(
+    reader: &dyn Reader,
+    prompt: Prompt,
+    options: &Options,
+    cancel: &CancellationToken,
+    sink: &mut (dyn FnMut(AnswerEvent) + Send),
+    started: Instant,
+) -> Result<Writing> {
+    check_cancelled(cancel)?;
+    let mut request = GenerationRequest::new(reader.model().model.clone(), prompt);
+    request.sampling = options.sampling.clone();
+    request.limits =
+        GenerationLimits { max_tokens: options.answer_tokens, ..GenerationLimits::default() };
+    let mut first_token_ms = None;
+    let generation = reader
+        .generate(request, cancel, &mut |event| match event {
+            EngineEvent::Loading(fraction) => sink(AnswerEvent::Loading(fraction)),
+            EngineEvent::Prefill { done, total } => sink(AnswerEvent::Prefill { done, total }),
+            EngineEvent::Text(text) => {
+                first_token_ms.get_or_insert_with(|| milliseconds(started));
+                sink(AnswerEvent::Text(text));
+            }
+        })
+        .await?;
+    check_cancelled(cancel)?;
+    Ok(Writing {
+        generation,
+        first_token_ms: first_token_ms.unwrap_or_else(|| milliseconds(started)),
+    })
+}
+
+/// Tokens left in the context beside instructions, question and answer.
+///
+/// # Errors
+/// `PromptTooLong`, naming by how many tokens, when nothing is left.
+pub(crate) async fn check_room(
+    reader: &dyn Reader,
+    template: Template,
+    question: &str,
+    options: &Options,
+) -> Result<u32> {
+    let (system, user) = template.parts();
+    let texts = [system.to_owned(), user.to_owned(), question.to_owned()];
+    let counts = reader.count_tokens(&texts).await?;
+    let fixed: u32 = counts.iter().sum::<u32>() + CHAT_TEMPLATE_TOKENS + options.answer_tokens;
+    let context = reader.model().context;
+    context.checked_sub(fixed).filter(|&room| room > 0).ok_or_else(|| {
+        let question_tokens = counts.last().copied().unwrap_or_default();
+        Error::new(
+            ErrorCode::PromptTooLong,
+            format!(
+                "the question has {question_tokens} tokens, {} more than fit into the model's \
+                 context of {context} tokens",
+                fixed - context + 1
+            ),
+        )
+        .hint("Shorten the question; long text belongs into a document that is imported.")
+    })
+}
