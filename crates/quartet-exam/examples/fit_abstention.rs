@@ -36,10 +36,13 @@ fn case(row: &QuestionResult) -> Option<Case> {
     })
 }
 
+#[expect(clippy::cast_precision_loss, reason = "small counts")]
+fn number(count: usize) -> f64 {
+    count as f64
+}
+
 fn share(part: usize, whole: usize) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "small counts")]
-    let share = part as f64 / whole.max(1) as f64;
-    share
+    number(part) / number(whole.max(1))
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -82,7 +85,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }));
     }
     // Both kinds of question weigh the same, as in the fit.
-    let mean = |values: Vec<f64>| values.iter().sum::<f64>() / share(values.len(), 1).max(1.0);
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / number(values.len().max(1));
     let losses = |answerable: bool| -> Vec<f64> {
         held_out
             .iter()
@@ -90,7 +93,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .map(|(p, _)| -(if answerable { *p } else { 1.0 - p }).max(1e-9).ln())
             .collect()
     };
-    let loss = (mean(losses(true)) + mean(losses(false))) / 2.0;
+    let loss = f64::midpoint(mean(&losses(true)), mean(&losses(false)));
 
     let mut right: Vec<f64> = held_out
         .iter()
@@ -103,7 +106,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         clippy::cast_sign_loss,
         reason = "an index from a share of a length"
     )]
-    let place = (share(right.len(), 1) * FALSE_REFUSALS).floor() as usize;
+    let place = (number(right.len()) * FALSE_REFUSALS).floor() as usize;
     let threshold = right.get(place).copied().unwrap_or(0.0);
     let refused = |answerable: bool| {
         let of: Vec<_> =

@@ -4,9 +4,10 @@ use crate::dense::{DenseIndex, DenseWriter};
 use crate::lexical::{LexicalChunk, LexicalIndex};
 use crate::store::Library;
 use quartet_types::{ChunkId, CollectionId, DocumentId, Error, ErrorCode, Result};
+use sha2::Digest;
 use sqlx::Row;
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Name of the vector file in a collection's index folder.
@@ -20,7 +21,8 @@ pub(crate) struct Indexes {
 
 /// Both indexes of one collection, as of one state of the store.
 pub(crate) struct OpenIndex {
-    pub(crate) lexical: LexicalIndex,
+    /// `None` until the first import is done.
+    pub(crate) lexical: Option<LexicalIndex>,
     pub(crate) dense: Option<DenseIndex>,
     state: StoreState,
     /// The collection's generation when this was known to be in step with the store; `None`
@@ -38,8 +40,16 @@ struct StoreState {
 impl StoreState {
     /// The key of the vector file: which documents' vectors, by which model.
     fn dense_key(&self) -> String {
-        let documents: Vec<String> = self.documents.iter().map(ToString::to_string).collect();
-        format!("1|{}|{}", self.embedder.as_deref().unwrap_or_default(), documents.join(","))
+        let mut digest = sha2::Sha256::new();
+        for document in &self.documents {
+            digest.update(document.to_le_bytes());
+        }
+        format!("{}{:x}", self.embedder_key(), digest.finalize())
+    }
+
+    /// The part of the key that any file with vectors of the same model has.
+    fn embedder_key(&self) -> String {
+        format!("1|{}|", self.embedder.as_deref().unwrap_or_default())
     }
 }
 
@@ -62,6 +72,16 @@ impl Indexes {
         }
     }
 
+    /// Deletes the vector file of a collection, whose vectors are about to be made anew.
+    pub(crate) fn remove_vectors(&self, collection: CollectionId) -> Result<()> {
+        self.opened().remove(&collection);
+        let file = self.folder(collection).join(DENSE_FILE);
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::from_io(&error, &file)),
+            _ => Ok(()),
+        }
+    }
+
     fn opened(&self) -> std::sync::MutexGuard<'_, HashMap<CollectionId, Arc<OpenIndex>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -78,19 +98,23 @@ impl Library {
             return Ok(open);
         }
         let state = self.searchable(collection).await?;
-        let mut open = self.open_index(collection).await?;
-        if open.state != state {
+        let mut open = self.open_index(collection).await;
+        if open.as_ref().map_or(true, |open| open.state != state) {
             // A crash between the last document and its indexing, or a lost index. Whoever may
             // write repairs it; while another process writes, it is searched as it is.
-            match self.lock() {
+            match self.lock_at_once() {
                 Ok(_lock) => {
-                    self.update_index(collection).await?;
-                    open = self.open_index(collection).await?;
+                    match self.update_index(collection).await {
+                        Err(error) if is_damage(error.code) => self.rebuild_index(collection).await?,
+                        updated => updated?,
+                    }
+                    open = self.open_index(collection).await;
                 }
                 Err(error) if matches!(error.code, ErrorCode::Busy | ErrorCode::ReadOnly) => {}
                 Err(error) => return Err(error),
             }
         }
+        let mut open = open?;
         open.generation = (open.state == state).then_some(generation);
         let open = Arc::new(open);
         self.indexes.opened().insert(collection, Arc::clone(&open));
@@ -110,11 +134,16 @@ impl Library {
         let state = self.searchable(collection).await?;
         let folder = self.indexes.folder(collection);
         blocking(move || {
-            let lexical = LexicalIndex::open(&folder.join("words"))?;
-            lexical.reload()?;
-            let dense = DenseIndex::open(&folder, DENSE_FILE, &state.dense_key())?;
-            let whole = dense.is_some() || state.documents.is_empty();
-            let documents = if whole { lexical.documents() } else { BTreeSet::new() };
+            let lexical = LexicalIndex::open(&folder.join("words"));
+            let mut dense = open_dense(&folder, &state.dense_key())?;
+            let mut documents = BTreeSet::new();
+            if dense.is_some() || state.documents.is_empty() {
+                documents = lexical.as_ref().map(LexicalIndex::documents).unwrap_or_default();
+            } else {
+                // The vectors of a moment ago are better than none while an import is under way.
+                let prefix = state.embedder_key();
+                dense = DenseIndex::open_where(&folder, DENSE_FILE, |key| key.starts_with(prefix.as_bytes())).unwrap_or(None);
+            }
             Ok(OpenIndex { lexical, dense, state: StoreState { documents, ..state }, generation: None })
         })
         .await
@@ -126,7 +155,7 @@ impl Library {
         let state = self.searchable(collection).await?;
         let folder = self.indexes.folder(collection);
         let words = folder.join("words");
-        let lexical = blocking(move || LexicalIndex::open(&words)).await?;
+        let lexical = blocking(move || LexicalIndex::open_or_create(&words)).await?;
         let indexed = lexical.documents();
         let removed: Vec<i64> = indexed.difference(&state.documents).copied().collect();
         let added: Vec<i64> = state.documents.difference(&indexed).copied().collect();
@@ -140,7 +169,7 @@ impl Library {
         let key = state.dense_key();
         let open = {
             let (folder, key) = (folder.clone(), key.clone());
-            blocking(move || DenseIndex::open(&folder, DENSE_FILE, &key)).await?
+            blocking(move || open_dense(&folder, &key)).await?
         };
         if open.is_none() {
             self.write_vectors(collection, &state, &folder, &key).await?;
@@ -148,11 +177,17 @@ impl Library {
         Ok(())
     }
 
+    /// Makes the indexes of a collection anew. The caller holds the lock.
+    pub(crate) async fn rebuild_index(&self, collection: CollectionId) -> Result<()> {
+        self.indexes.remove(collection)?;
+        self.update_index(collection).await
+    }
+
     async fn write_vectors(
         &self,
         collection: CollectionId,
         state: &StoreState,
-        folder: &std::path::Path,
+        folder: &Path,
         key: &str,
     ) -> Result<()> {
         let width_of = |row: &[u8]| row.len() / size_of::<f32>();
@@ -245,6 +280,20 @@ impl Library {
     }
 }
 
+/// The vector file, if it is whole and has this key.
+fn open_dense(folder: &Path, key: &str) -> Result<Option<DenseIndex>> {
+    match DenseIndex::open(folder, DENSE_FILE, key) {
+        // Derived data: a damaged file is as good as none.
+        Err(error) if error.code == ErrorCode::Corrupt => Ok(None),
+        opened => opened,
+    }
+}
+
+/// Whether an error may come from damaged index files. A panic over them arrives as `Internal`.
+pub(crate) fn is_damage(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::Corrupt | ErrorCode::Internal)
+}
+
 /// Title and heading of a chunk, as put before its text for both searches.
 pub(crate) fn context(title: &str, heading: Option<&str>) -> String {
     match heading {
@@ -256,4 +305,25 @@ pub(crate) fn context(title: &str, heading: Option<&str>) -> String {
 /// Runs work that blocks on a thread that may.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal(error.to_string()))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_tells_sets_of_documents_and_models_apart_and_stays_short() {
+        let state = |documents: &[i64], embedder: &str| StoreState {
+            documents: documents.iter().copied().collect(),
+            embedder: Some(embedder.to_owned()),
+        };
+        let key = state(&[1, 2], "a").dense_key();
+        assert_eq!(key, state(&[2, 1], "a").dense_key());
+        for other in [state(&[1], "a"), state(&[12], "a"), state(&[1, 2], "b"), state(&[], "a")] {
+            assert_ne!(key, other.dense_key());
+        }
+        assert!(key.starts_with(&state(&[7], "a").embedder_key()));
+        let many: Vec<i64> = (0..100_000).collect();
+        assert!(state(&many, "a").dense_key().len() < 100);
+    }
 }

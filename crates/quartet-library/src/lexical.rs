@@ -8,7 +8,7 @@ use quartet_types::{ChunkId, DocumentId, Error, ErrorCode, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
-use tantivy::collector::TopDocs;
+use tantivy::collector::{DocSetCollector, TopDocs};
 use tantivy::directory::MmapDirectory;
 use tantivy::query::{BooleanQuery, BoostQuery, Occur, Query, TermQuery};
 use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions};
@@ -60,8 +60,16 @@ struct Fields {
 }
 
 impl LexicalIndex {
-    /// Opens the index in `folder`; one that is damaged or of another version is emptied.
-    pub(crate) fn open(folder: &Path) -> Result<Self> {
+    /// Opens the index in `folder` to search it. `None` if there is none, or it is damaged or
+    /// of another version; it is left as it is, since another process may be at work on it.
+    pub(crate) fn open(folder: &Path) -> Option<Self> {
+        let there = folder.join("meta.json").is_file();
+        there.then(|| Self::try_open(folder).ok()).flatten().filter(|opened| opened.contents().is_some())
+    }
+
+    /// Opens the index in `folder` to change it, making it if necessary; one that is damaged or
+    /// of another version is emptied. The caller holds the lock.
+    pub(crate) fn open_or_create(folder: &Path) -> Result<Self> {
         match Self::try_open(folder) {
             Ok(opened) if opened.contents().is_some() => Ok(opened),
             _ => {
@@ -149,11 +157,6 @@ impl LexicalIndex {
         self.reader.reload().map_err(failed)
     }
 
-    /// Sees what another process has committed since.
-    pub(crate) fn reload(&self) -> Result<()> {
-        self.reader.reload().map_err(|error| failed(&error))
-    }
-
     /// The question's distinct words and their inverse document frequency,
     /// `ln(1 + (N - n + 0.5) / (n + 0.5))`, rarest first beyond [`MOST_TERMS`].
     pub(crate) fn analyse(&self, question: &str) -> Result<AnalysedQuestion> {
@@ -180,6 +183,30 @@ impl LexicalIndex {
         }
         let (terms, idf) = words.into_iter().unzip();
         Ok(AnalysedQuestion { terms, idf })
+    }
+
+    /// Whether a chunk is found by its own words. Text without any that are looked up (signs
+    /// only, or one endless word) counts as found.
+    pub(crate) fn finds(&self, document: DocumentId, chunk: ChunkId, text: &str) -> Result<bool> {
+        let words = self.analyse(text)?.terms;
+        if words.is_empty() {
+            return Ok(true);
+        }
+        let failed = |error: tantivy::TantivyError| failed(&error);
+        let lookup = |term| -> Box<dyn Query> { Box::new(TermQuery::new(term, IndexRecordOption::Basic)) };
+        let words = words.iter().map(|word| (Occur::Should, lookup(Term::from_field_text(self.fields.text, word))));
+        let query = BooleanQuery::new(vec![
+            (Occur::Must, lookup(Term::from_field_u64(self.fields.document, key(document.0)))),
+            (Occur::Must, Box::new(BooleanQuery::new(words.collect()))),
+        ]);
+        let searcher = self.reader.searcher();
+        for address in searcher.search(&query, &DocSetCollector).map_err(failed)? {
+            let column = searcher.segment_reader(address.segment_ord).fast_fields().u64("chunk").map_err(failed)?;
+            if column.first(address.doc_id) == Some(key(chunk.0)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The `limit` best chunks by BM25, best first; equal scores by chunk id.

@@ -48,8 +48,46 @@ impl WriterLock {
     /// Whether nobody writes at the moment.
     pub(crate) fn is_free(root: &Path) -> bool {
         match OpenOptions::new().read(true).write(true).open(root.join("writer.lock")) {
-            Ok(file) => file.try_lock().is_ok(),
+            // Shared, so that two that look at the same time do not see each other.
+            Ok(file) => file.try_lock_shared().is_ok(),
             Err(_) => true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_holds_it_at_a_time_and_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(WriterLock::is_free(folder.path()), "nobody has ever written");
+        let held = WriterLock::take(folder.path()).unwrap();
+        assert!(!WriterLock::is_free(folder.path()));
+        let error = WriterLock::take(folder.path()).unwrap_err();
+        assert_eq!(error.code, ErrorCode::Busy);
+        assert!(error.message.contains(&format!("process {}", std::process::id())), "{error}");
+        assert!(error.hint.is_some() && error.subject.is_some());
+        drop(held);
+        assert!(WriterLock::is_free(folder.path()));
+        WriterLock::take(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn what_an_earlier_holder_left_is_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("writer.lock"), "12345678901234567890").unwrap();
+        let _held = WriterLock::take(folder.path()).unwrap();
+        let process = std::fs::read_to_string(folder.path().join("writer.lock")).unwrap();
+        assert_eq!(process, std::process::id().to_string());
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = WriterLock::take(&folder.path().join("absent")).unwrap_err();
+        assert_eq!(error.code, ErrorCode::NotFound);
+        assert!(error.subject.unwrap().contains("absent"));
     }
 }

@@ -1,6 +1,6 @@
 //! Both searches, fused.
 
-use crate::index::blocking;
+use crate::index::{blocking, is_damage};
 use crate::lexical::AnalysedQuestion;
 use crate::store::Library;
 use quartet_types::{ChunkId, CollectionId, Error, ErrorCode, Result, SearchHit, SearchTrace};
@@ -56,26 +56,20 @@ impl Library {
             return Err(Error::new(ErrorCode::InvalidInput, "the question is empty"));
         }
         let started = Instant::now();
-        let index = self.index(collection).await?;
         let depth = DEPTH.max(limit);
-        let (text, vector) = (question.to_owned(), question_vector.to_vec());
-        let (analysed, lexical, dense, chunks) = blocking(move || {
-            let analysed = index.lexical.analyse(&text)?;
-            let lexical = match mode {
-                SearchMode::Dense => Vec::new(),
-                _ => index.lexical.search(&analysed, depth)?,
-            };
-            let dense = match &index.dense {
-                Some(dense) if mode != SearchMode::Lexical && dense.width() == vector.len() => {
-                    dense.search(&vector, depth)
+        let found = match self.look_up(mode, collection, question, question_vector, depth).await {
+            Err(error) if is_damage(error.code) => match self.lock_at_once() {
+                // The files do not hold what they promise: make them anew, then look once more.
+                Ok(lock) => {
+                    self.rebuild_index(collection).await?;
+                    drop(lock);
+                    self.look_up(mode, collection, question, question_vector, depth).await?
                 }
-                _ => Vec::new(),
-            };
-            let chunks = index.dense.as_ref().map_or(0, |dense| dense.len() as u64);
-            Ok((analysed, lexical, dense, chunks))
-        })
-        .await?;
-
+                Err(_) => return Err(error),
+            },
+            found => found?,
+        };
+        let LookedUp { analysed, lexical, dense, chunks } = found;
         let mut found: HashMap<ChunkId, Ranks> = HashMap::new();
         for (rank, (chunk, score)) in (1_u32..).zip(lexical) {
             found.entry(chunk).or_default().lexical = Some((score, rank));
@@ -100,6 +94,45 @@ impl Library {
         let search_ms = started.elapsed().as_secs_f64() * 1000.0;
         Ok((hits, SearchTrace { terms, idf, chunks, embed_ms: 0.0, search_ms }))
     }
+
+    async fn look_up(
+        &self,
+        mode: SearchMode,
+        collection: CollectionId,
+        question: &str,
+        question_vector: &[f32],
+        depth: usize,
+    ) -> Result<LookedUp> {
+        let index = self.index(collection).await?;
+        let (text, vector) = (question.to_owned(), question_vector.to_vec());
+        blocking(move || {
+            let mut analysed = AnalysedQuestion::default();
+            let mut lexical = Vec::new();
+            if let Some(words) = &index.lexical {
+                analysed = words.analyse(&text)?;
+                if mode != SearchMode::Dense {
+                    lexical = words.search(&analysed, depth)?;
+                }
+            }
+            let dense = match &index.dense {
+                Some(dense) if mode != SearchMode::Lexical && dense.width() == vector.len() => {
+                    dense.search(&vector, depth)
+                }
+                _ => Vec::new(),
+            };
+            let chunks = index.dense.as_ref().map_or(0, |dense| dense.len() as u64);
+            Ok(LookedUp { analysed, lexical, dense, chunks })
+        })
+        .await
+    }
+}
+
+/// What both searches found, best first.
+struct LookedUp {
+    analysed: AnalysedQuestion,
+    lexical: Vec<(ChunkId, f32)>,
+    dense: Vec<(i64, f32)>,
+    chunks: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default)]

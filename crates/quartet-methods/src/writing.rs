@@ -31,8 +31,12 @@ pub(crate) async fn write(
     check_cancelled(cancel)?;
     let mut request = GenerationRequest::new(reader.model().model.clone(), prompt);
     request.sampling = options.sampling.clone();
-    request.limits =
-        GenerationLimits { max_tokens: options.answer_tokens, ..GenerationLimits::default() };
+    request.limits = GenerationLimits {
+        max_tokens: options.answer_tokens,
+        // A model that was never taught to take turns goes on with a question of its own.
+        stop: vec!["\nQuestion:".to_owned()],
+        ..GenerationLimits::default()
+    };
     let mut first_token_ms = None;
     let generation = reader
         .generate(request, cancel, &mut |event| match event {

@@ -339,7 +339,7 @@ async fn passages_stay_within_the_budget_and_are_read_once() {
     let reader = ScriptedReader::new(&["ten"]);
     let (answer, _) =
         ask(Method::Rag, Question::fresh("What comes after nine?"), &reader, &search).await;
-    // 300 words each, budget 800: a, c, and then only e fits; b repeats a.
+    // A little over 300 words each, budget 900: a, c, and then only e fits; b repeats a.
     assert_eq!(answer.unwrap().read, [0, 2, 4]);
 }
 

@@ -1,7 +1,7 @@
 //! One document, page by page, in this process.
 
 use crate::fallback::{self, Fallback};
-use crate::judge::judge;
+use crate::judge::{Readability, judge};
 use crate::outcome;
 use crate::primary::{self, Primary, PrimaryPage};
 use crate::raw::RawPage;
@@ -224,21 +224,21 @@ impl Reader {
         let has_fields = first.as_ref().is_some_and(|first| first.has_fields);
         let doubtful = first_failed || has_fields || first_score.is_none_or(|score| score.is_doubtful());
 
-        let mut second_failed = false;
+        let is_damaged = first.as_ref().is_some_and(|first| first.damaged);
+        let mut second_has_read = false;
         let mut chosen = None;
         if doubtful && self.second_is_usable && extractors.allow_second() {
             tell(ExtractEvent::SecondOpinion { page: number })?;
             let second = self.second_opinion().and_then(|second| second.page(number, most_characters));
-            match second {
-                Some((page, truncated)) => {
-                    let score = judge(&page, 0);
-                    if first_score.is_none_or(|first| {
-                        first.loses_to(&score) || (has_fields && first.lacks_text_of(&score))
-                    }) {
-                        chosen = Some((page, truncated, score));
-                    }
+            if let Some((page, truncated)) = second {
+                second_has_read = true;
+                let score = judge(&page, 0);
+                let is_better = first_score.is_none_or(|first| {
+                    first.loses_to(&score) || (has_fields && first.lacks_text_of(&score))
+                });
+                if is_better {
+                    chosen = Some((page, truncated, score));
                 }
-                None => second_failed = true,
             }
         }
         let (mut page, truncated, score) = match (chosen, first) {
@@ -248,18 +248,23 @@ impl Reader {
                 (page, truncated, score)
             }
             (None, None) => {
-                second_failed = true;
-                (RawPage::empty(number, Extractor::PdfOxide), false, judge_nothing())
+                (RawPage::empty(number, Extractor::PdfOxide), false, Readability::default())
             }
         };
-        let this_failed = match page.extractor {
-            Extractor::PdfExtract => first_failed,
-            Extractor::PdfOxide => second_failed,
+        let is_empty = page.characters() == 0;
+        let failed = if is_empty {
+            // Empty is damaged unless an extractor that could open the file says otherwise.
+            is_damaged || self.first.is_none() || (first_failed && !second_has_read)
+        } else {
+            match page.extractor {
+                Extractor::PdfExtract => first_failed,
+                Extractor::PdfOxide => first_failed && self.first.is_some(),
+            }
         };
-        if this_failed || (first_failed && self.first.is_some()) {
+        if failed {
             page.problems.push(PageProblem::ExtractorFailed);
         }
-        if page.characters() == 0 {
+        if is_empty {
             page.lines.clear();
             page.problems.push(PageProblem::Empty);
         }
@@ -282,9 +287,5 @@ impl Reader {
         }
         self.second.as_deref()
     }
-}
-
-fn judge_nothing() -> crate::judge::Readability {
-    crate::judge::Readability::default()
 }
 

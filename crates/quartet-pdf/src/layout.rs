@@ -340,7 +340,7 @@ impl Line {
             }
             // Behind a character without width, no gap can be told from the character.
             wide = glyph.end <= glyph.start;
-            if glyph.rise > 0.2 && glyph.size < 0.85 * self.size {
+            if glyph.rise > 0.15 && glyph.size < 0.85 * self.size {
                 pieces.push(glyph.text.chars().map(|c| superscript(c).unwrap_or(c)).collect());
             } else {
                 pieces.push(glyph.text.clone());

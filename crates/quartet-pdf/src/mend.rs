@@ -91,12 +91,40 @@ fn write_out(widths: &[Object]) -> Option<Vec<Object>> {
 }
 
 /// Text shown by the operators `'` and `"` (9.4.3) is lost: spell them out.
-pub(crate) fn page(document: &mut Document, page: ObjectId) {
-    let Ok(content) = document.get_page_content(page) else { return };
-    if !shows_with_quotes(&content) {
-        return;
+///
+/// Returns whether part of the page's content is missing or cannot be unpacked. The
+/// extractors pass over that in silence, and a damaged page would look like a scanned one.
+pub(crate) fn page(document: &mut Document, page: ObjectId) -> bool {
+    let (content, is_damaged) = content_of(document, page);
+    if shows_with_quotes(&content) {
+        spell_out_quotes(document, page, &content);
     }
-    let Ok(decoded) = Content::decode(&content) else { return };
+    is_damaged
+}
+
+fn content_of(document: &Document, page: ObjectId) -> (Vec<u8>, bool) {
+    let mut content = Vec::new();
+    let mut is_damaged = false;
+    for id in document.get_page_contents(page) {
+        let Ok(stream) = document.get_object(id).and_then(Object::as_stream) else {
+            is_damaged = true;
+            continue;
+        };
+        if !stream.dict.has(b"Filter") {
+            content.extend_from_slice(&stream.content);
+        } else if let Ok(unpacked) = stream.decompressed_content() {
+            is_damaged |= unpacked.is_empty() && !stream.content.is_empty();
+            content.extend_from_slice(&unpacked);
+        } else {
+            is_damaged = true;
+        }
+        content.push(b'\n');
+    }
+    (content, is_damaged)
+}
+
+fn spell_out_quotes(document: &mut Document, page: ObjectId, content: &[u8]) {
+    let Ok(decoded) = Content::decode(content) else { return };
     let mut operations = Vec::with_capacity(decoded.operations.len());
     for operation in decoded.operations {
         let Operation { operator, mut operands } = operation;

@@ -33,6 +33,8 @@ pub(crate) struct PrimaryPage {
     pub(crate) unmapped: usize,
     /// The interpreter panicked or failed; `page` has what came before.
     pub(crate) failed: bool,
+    /// Its content is missing or cannot be unpacked, and no text came of it.
+    pub(crate) damaged: bool,
     /// It has filled form fields, which are not in its text.
     pub(crate) has_fields: bool,
     /// The output limit was reached.
@@ -74,9 +76,10 @@ impl Primary {
     /// Reads one page; `most_characters` bounds the output.
     pub(crate) fn page(&mut self, number: PageNumber, most_characters: usize) -> PrimaryPage {
         let id = usize::try_from(number.0).ok().and_then(|number| self.pages.get(number.wrapping_sub(1)));
-        let has_fields = id.is_some_and(|&id| {
-            let _ = quiet::catch(|| mend::page(&mut self.document, id));
-            quiet::catch(|| mend::has_filled_fields(&self.document, id)).unwrap_or(false)
+        let (is_damaged, has_fields) = id.map_or((true, false), |&id| {
+            let is_damaged = quiet::catch(|| mend::page(&mut self.document, id));
+            let has_fields = quiet::catch(|| mend::has_filled_fields(&self.document, id));
+            (is_damaged.unwrap_or(true), has_fields.unwrap_or(false))
         });
         let mut collector = Collector { most_characters, ..Collector::default() };
         let outcome =
@@ -84,10 +87,12 @@ impl Primary {
         let truncated = collector.characters >= most_characters;
         let mut page = RawPage::empty(number, Extractor::PdfExtract);
         page.lines = collector.builder.finish();
+        let is_empty = page.lines.is_empty();
         PrimaryPage {
             page,
             unmapped: collector.unmapped,
-            failed: !truncated && outcome != Ok(true),
+            failed: !truncated && (outcome != Ok(true) || (is_damaged && is_empty)),
+            damaged: is_damaged && is_empty,
             has_fields,
             truncated,
         }

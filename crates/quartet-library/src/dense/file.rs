@@ -324,6 +324,14 @@ impl DenseIndex {
     /// # Errors
     /// `Corrupt` if the file's length or numbers contradict its header; otherwise as the file system says.
     pub fn open(folder: &Path, name: &str, expected_key: &str) -> Result<Option<Self>> {
+        Self::open_where(folder, name, |key| key == expected_key.as_bytes())
+    }
+
+    /// As [`DenseIndex::open`], for a file with any key that is accepted.
+    ///
+    /// # Errors
+    /// As [`DenseIndex::open`].
+    pub(crate) fn open_where(folder: &Path, name: &str, accepts: impl Fn(&[u8]) -> bool) -> Result<Option<Self>> {
         let path = full_path(folder, name)?;
         let directory = match MmapDirectory::open(folder) {
             Ok(directory) => directory,
@@ -336,10 +344,10 @@ impl DenseIndex {
             Err(OpenReadError::IoError { io_error, .. }) => return Err(Error::from_io(&io_error, &path)),
             Err(error) => return Err(Error::new(ErrorCode::Io, error.to_string()).about_path(&path)),
         };
-        Self::from_bytes(bytes, expected_key).map_err(|error| error.about_path(&path))
+        Self::from_bytes(bytes, accepts).map_err(|error| error.about_path(&path))
     }
 
-    fn from_bytes(bytes: OwnedBytes, expected_key: &str) -> Result<Option<Self>> {
+    fn from_bytes(bytes: OwnedBytes, accepts: impl Fn(&[u8]) -> bool) -> Result<Option<Self>> {
         let corrupt = |message: &str| {
             Error::new(ErrorCode::Corrupt, message).hint("Make this collection's vectors anew; its documents are not affected.")
         };
@@ -357,7 +365,7 @@ impl DenseIndex {
         }
         let layout = Layout::of(&header).filter(|layout| layout.length == bytes.len());
         let layout = layout.ok_or_else(|| corrupt("the vector file's length contradicts its header"))?;
-        if bytes[layout.key] != *expected_key.as_bytes() {
+        if !accepts(&bytes[layout.key]) {
             return Ok(None);
         }
         let index = Self {

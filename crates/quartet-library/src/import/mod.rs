@@ -18,7 +18,7 @@ mod steps;
 
 use crate::ports::{Embedder, PageReader};
 use crate::store::Library;
-use crate::store::documents::{FileFacts, enqueue, remove};
+use crate::store::documents::{FileFacts, enqueue, hand_over, remove};
 use crate::store::jobs::Wish;
 use crate::store::journal::{self, Change};
 use files::Found;
@@ -28,6 +28,7 @@ use quartet_types::{
     JobState, ProgressUnit, Result,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -174,7 +175,10 @@ impl Importer<'_> {
     ) -> Result<ImportReport> {
         let mut tally = Tally::default();
         self.note_files(collection, request, &found, &mut tally).await?;
+        // What another job has left, cancelled perhaps, is not this one's business.
+        let given: HashSet<&str> = found.files.iter().map(|file| file.path.as_str()).collect();
         let mut pending = self.library.pending(collection.id).await?;
+        pending.retain(|pending| given.contains(pending.document.path.as_str()));
         pending.sort_by(|left, right| (left.document.bytes, &left.document.path).cmp(&(right.document.bytes, &right.document.path)));
         let bytes = pending.iter().map(|pending| pending.document.bytes).sum();
         let mut pace = Pace::new(Arc::clone(self.library), job, self.on_progress, pending.len() as u64, bytes);
@@ -188,7 +192,7 @@ impl Importer<'_> {
         self.refresh_vectors(collection.id, &mut pace, stop).await?;
         pace.stage("indexing", None, 0, None, ProgressUnit::Chunks).await;
         self.library.update_index(collection.id).await?;
-        self.library.check(collection.id).await?;
+        self.library.check_or_rebuild(collection.id).await?;
         self.library.tidy().await?;
         pace.finish().await;
         self.report(collection, &found, job, &tally).await
@@ -223,11 +227,13 @@ impl Importer<'_> {
                 _ => requeue(&mut transaction, document.id, file).await.map_err(failed)?,
             }
         }
+        let given: HashSet<&str> = found.files.iter().map(|file| file.path.as_str()).collect();
         for (path, (document, _)) in &known {
             let gone = found.folders.iter().any(|folder| std::path::Path::new(path).starts_with(folder))
-                && !found.files.iter().any(|file| file.path == *path);
+                && !given.contains(path.as_str());
             if gone && document.status == DocumentStatus::Ready {
                 set_status(&mut transaction, document.id, DocumentStatus::Missing).await.map_err(failed)?;
+                hand_over(&mut transaction, document.id).await.map_err(failed)?;
                 journal::record(&mut transaction, collection.id, Change::Missing, path).await.map_err(failed)?;
                 tally.removed += 1;
             } else if gone && document.status != DocumentStatus::Missing {
@@ -239,7 +245,7 @@ impl Importer<'_> {
     }
 
     async fn report(&self, collection: &Collection, found: &Found, job: JobId, tally: &Tally) -> Result<ImportReport> {
-        let given: std::collections::HashSet<&str> = found.files.iter().map(|file| file.path.as_str()).collect();
+        let given: HashSet<&str> = found.files.iter().map(|file| file.path.as_str()).collect();
         let documents = self.library.documents(Some(collection.id)).await?;
         let given: Vec<Document> =
             documents.into_iter().filter(|document| given.contains(document.path.as_str())).collect();

@@ -3,13 +3,13 @@
 use super::pace::Pace;
 use super::{Importer, Tally, files};
 use crate::chunk::{self, Budget, ChunkPlan};
-use crate::index::context;
+use crate::dense::DenseIndex;
+use crate::index::{blocking, context, is_damage};
 use crate::ports::ReadDocument;
-use crate::search::SearchMode;
 use crate::store::Library;
 use crate::store::documents::{self, UnembeddedChunk, document, finish, finish_duplicate, quarantine, store_text, store_vector};
 use quartet_types::{
-    CollectionId, Document, DocumentId, DocumentStatus, Error, ErrorCode, ProgressUnit, Result, Sha256,
+    ChunkId, CollectionId, Document, DocumentId, DocumentStatus, Error, ErrorCode, ProgressUnit, Result, Sha256,
 };
 use sha2::Digest;
 use sqlx::Row;
@@ -84,17 +84,26 @@ impl Library {
         Ok(rows.iter().map(|row| row.get("path")).collect())
     }
 
-    /// Looks for a few chunks by their own words: an index that does not find them is broken.
+    /// Looks for a few chunks by their own words and vectors: an index that does not find them
+    /// is broken, and is made anew.
     ///
     /// # Errors
-    /// `Corrupt` if it is broken and rebuilding it did not help.
+    /// `Corrupt` if it is broken and rebuilding it did not help; `Busy` if it is not in step
+    /// because another process writes.
     pub async fn check(&self, collection: CollectionId) -> Result<()> {
         if self.finds_itself(collection).await? {
             return Ok(());
         }
-        let _lock = self.lock().ok();
-        self.indexes.remove(collection)?;
-        self.update_index(collection).await?;
+        let _lock = self.lock()?;
+        self.check_or_rebuild(collection).await
+    }
+
+    /// As [`Library::check`], for a caller that holds the lock.
+    pub(super) async fn check_or_rebuild(&self, collection: CollectionId) -> Result<()> {
+        if self.finds_itself(collection).await? {
+            return Ok(());
+        }
+        self.rebuild_index(collection).await?;
         if self.finds_itself(collection).await? {
             return Ok(());
         }
@@ -103,9 +112,15 @@ impl Library {
     }
 
     async fn finds_itself(&self, collection: CollectionId) -> Result<bool> {
+        let index = match self.index(collection).await {
+            Err(error) if is_damage(error.code) => return Ok(false),
+            opened => opened?,
+        };
         // Spread over the collection by a fixed stride, so that a check can be repeated.
         let rows = sqlx::query(
-            "SELECT chunks.id, chunks.text FROM chunks JOIN documents ON documents.id = chunks.document_id
+            "SELECT chunks.id, chunks.document_id, chunks.text, vectors.row FROM chunks
+               JOIN documents ON documents.id = chunks.document_id
+               LEFT JOIN vectors ON vectors.chunk_id = chunks.id
               WHERE documents.collection_id = ? AND documents.status IN ('ready', 'missing') AND documents.replaces IS NULL
               ORDER BY (chunks.id * 2654435761) % 4294967296 LIMIT ?",
         )
@@ -114,19 +129,27 @@ impl Library {
         .fetch_all(&self.pool)
         .await
         .map_err(|error| self.failed(&error))?;
-        for row in rows {
-            let text: String = row.get("text");
-            if !text.chars().any(char::is_alphanumeric) {
-                continue;
+        let found = blocking(move || {
+            for row in rows {
+                let (document, chunk) = (DocumentId(row.get("document_id")), ChunkId(row.get("id")));
+                let by_words = match &index.lexical {
+                    Some(lexical) => lexical.finds(document, chunk, &row.get::<String, _>("text"))?,
+                    None => false,
+                };
+                let vector: Option<Vec<u8>> = row.get("row");
+                let vector: Vec<f32> = bytemuck::pod_collect_to_vec(&vector.unwrap_or_default());
+                let by_vector = index.dense.as_ref().is_some_and(|dense| finds_vector(dense, &vector));
+                if !by_words || !by_vector {
+                    return Ok(false);
+                }
             }
-            let (hits, _) = self.search_by(SearchMode::Lexical, collection, &text, &[], 20).await?;
-            // Another chunk with the same words is as good an answer.
-            let found = hits.iter().any(|hit| hit.passage.chunk.0 == row.get::<i64, _>("id") || hit.passage.text == text);
-            if !found {
-                return Ok(false);
-            }
+            Ok(true)
+        })
+        .await;
+        match found {
+            Err(error) if is_damage(error.code) => Ok(false),
+            found => found,
         }
-        Ok(true)
     }
 }
 
@@ -170,7 +193,7 @@ impl Importer<'_> {
         pace.stage("reading", Some(name), 0, None, ProgressUnit::Pages).await;
         let digest = {
             let path = path.to_owned();
-            crate::index::blocking(move || sha256(&path)).await
+            blocking(move || sha256(&path)).await
         };
         let sha256 = match digest {
             Ok(sha256) => sha256,
@@ -307,10 +330,21 @@ impl Importer<'_> {
         .fetch_all(&self.library.pool)
         .await
         .map_err(|error| self.library.failed(&error))?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        // Its key names the documents and the model, which cannot tell some vectors from all.
+        self.library.indexes.remove_vectors(collection)?;
         for row in rows {
             self.embed(DocumentId(row.get("id")), &row.get::<String, _>("path"), pace, stop).await?;
         }
-        Ok(())
+        // Whoever has the old vectors open looks again.
+        sqlx::query("UPDATE collections SET generation = generation + 1 WHERE id = ?")
+            .bind(collection.0)
+            .execute(&self.library.pool)
+            .await
+            .map(|_| ())
+            .map_err(|error| self.library.failed(&error))
     }
 
     /// Another searchable document of the collection with this content.
@@ -337,6 +371,12 @@ impl Importer<'_> {
         transaction.commit().await.map_err(failed)?;
         Ok(false)
     }
+}
+
+/// Whether some vector in the file is as near to `vector` as it is to itself.
+fn finds_vector(dense: &DenseIndex, vector: &[f32]) -> bool {
+    let itself: f32 = vector.iter().map(|value| value * value).sum();
+    dense.search(vector, 1).first().is_some_and(|(_, score)| *score >= itself * 0.999 - 1e-3)
 }
 
 /// Errors that say something about one file and nothing about the next.

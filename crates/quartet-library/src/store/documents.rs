@@ -77,8 +77,8 @@ impl Library {
         Ok(rows.iter().map(|row| (PageNumber(small(row.get("number"))), row.get("text"))).collect())
     }
 
-    /// Deletes a document: text, chunks, vectors and index entries. Where another path has the
-    /// same content, that one takes its place.
+    /// Deletes a document: text, chunks, vectors, index entries, and the kept answers that
+    /// were made from it. Where another file has the same content, that one takes its place.
     ///
     /// # Errors
     /// `NotFound`; `Busy` while another process writes.
@@ -86,7 +86,11 @@ impl Library {
         let _lock = self.lock()?;
         let document = self.document(id).await?;
         let mut transaction = self.pool.begin().await.map_err(|error| self.failed(&error))?;
-        remove(&mut transaction, &document).await.map_err(|error| self.failed(&error))?;
+        let heir = remove(&mut transaction, &document).await.map_err(|error| self.failed(&error))?;
+        if heir.is_none() {
+            // Kept answers quote what they were made from.
+            forget_answers(&mut transaction, &document).await.map_err(|error| self.failed(&error))?;
+        }
         transaction.commit().await.map_err(|error| self.failed(&error))?;
         self.update_index(document.collection).await?;
         self.tidy().await
@@ -268,6 +272,10 @@ pub(crate) async fn finish_duplicate(
     .bind(document.id.0)
     .execute(&mut *connection)
     .await?;
+    if original.status == DocumentStatus::Missing {
+        // The file was moved: what is found in it must lead to where it is now.
+        hand_over(connection, original.id).await?;
+    }
     journal::record(connection, document.collection, Change::Added, &document.path).await
 }
 
@@ -302,36 +310,81 @@ pub(crate) async fn quarantine(
     journal::record(connection, document.collection, Change::Failed, &document.path).await
 }
 
-/// Deletes a document; its text lives on under another path with the same content.
-pub(crate) async fn remove(connection: &mut SqliteConnection, document: &Document) -> sqlx::Result<()> {
-    if promote_duplicate(connection, document.id).await?.is_none() {
-        sqlx::query("DELETE FROM documents WHERE id = ?").bind(document.id.0).execute(&mut *connection).await?;
-    }
-    journal::record(connection, document.collection, Change::Removed, &document.path).await
+/// Deletes a document; its text lives on under another path with the same content, if there
+/// still is a file. Returns the document that has the text now.
+pub(crate) async fn remove(connection: &mut SqliteConnection, document: &Document) -> sqlx::Result<Option<DocumentId>> {
+    sqlx::query("DELETE FROM documents WHERE duplicate_of = ? AND status = 'missing'")
+        .bind(document.id.0)
+        .execute(&mut *connection)
+        .await?;
+    let heir = promote_duplicate(connection, document.id).await?.or(document.duplicate_of);
+    sqlx::query("DELETE FROM documents WHERE id = ?").bind(document.id.0).execute(&mut *connection).await?;
+    journal::record(connection, document.collection, Change::Removed, &document.path).await?;
+    Ok(heir)
 }
 
-/// Gives a document that is about to go the path of a duplicate, whose row goes instead of it.
-/// Returns the id that stays, if there was a duplicate.
+/// Deletes the kept answers whose search found the document: they hold its text.
+async fn forget_answers(connection: &mut SqliteConnection, document: &Document) -> sqlx::Result<()> {
+    sqlx::query(
+        "DELETE FROM answers WHERE EXISTS (
+             SELECT 1 FROM json_each(answers.answer, '$.retrieved') AS hit
+              WHERE json_extract(hit.value, '$.passage.document') = ?)",
+    )
+    .bind(document.id.0)
+    .execute(connection)
+    .await
+    .map(|_| ())
+}
+
+/// Gives the text of a document whose file is gone to a duplicate whose file is there, so that
+/// what is found leads to a file that can be opened.
+pub(crate) async fn hand_over(connection: &mut SqliteConnection, missing: DocumentId) -> sqlx::Result<()> {
+    let heir = sqlx::query("SELECT id FROM documents WHERE duplicate_of = ? AND status = 'ready' ORDER BY path LIMIT 1")
+        .bind(missing.0)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(heir) = heir else { return Ok(()) };
+    let heir = DocumentId(heir.get("id"));
+    inherit(connection, missing, heir).await?;
+    sqlx::query(
+        "UPDATE documents SET duplicate_of = ?1, pages = 0, failed_pages = 0, hint = NULL,
+                reason = 'same content as ' || (SELECT path FROM documents WHERE id = ?1) WHERE id = ?2",
+    )
+    .bind(heir.0)
+    .bind(missing.0)
+    .execute(connection)
+    .await
+    .map(|_| ())
+}
+
+/// Moves pages, chunks and duplicates from one document to another with the same content.
+async fn inherit(connection: &mut SqliteConnection, from: DocumentId, heir: DocumentId) -> sqlx::Result<()> {
+    for statement in [
+        "UPDATE pages SET document_id = ?1 WHERE document_id = ?2",
+        "UPDATE chunks SET document_id = ?1 WHERE document_id = ?2",
+        "UPDATE documents SET duplicate_of = ?1,
+                reason = 'same content as ' || (SELECT path FROM documents WHERE id = ?1)
+          WHERE duplicate_of = ?2 AND id <> ?1",
+        "UPDATE documents SET duplicate_of = NULL,
+                (reason, hint, pages, failed_pages) =
+                    (SELECT reason, hint, pages, failed_pages FROM documents WHERE id = ?2) WHERE id = ?1",
+    ] {
+        sqlx::query(statement).bind(heir.0).bind(from.0).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Gives the text of a document that is about to go to a duplicate, one with a file if there
+/// is any. Returns the duplicate that has it now, if there was one.
 async fn promote_duplicate(connection: &mut SqliteConnection, id: DocumentId) -> sqlx::Result<Option<DocumentId>> {
-    let heir = sqlx::query("SELECT id, path, bytes, modified_ns FROM documents WHERE duplicate_of = ? ORDER BY path LIMIT 1")
+    let heir = sqlx::query("SELECT id FROM documents WHERE duplicate_of = ? ORDER BY status = 'missing', path LIMIT 1")
         .bind(id.0)
         .fetch_optional(&mut *connection)
         .await?;
     let Some(heir) = heir else { return Ok(None) };
-    // The heir takes over pages, chunks and the other duplicates, then stands on its own.
-    let heir_id: i64 = heir.get("id");
-    for statement in [
-        "UPDATE pages SET document_id = ?1 WHERE document_id = ?2",
-        "UPDATE chunks SET document_id = ?1 WHERE document_id = ?2",
-        "UPDATE documents SET duplicate_of = ?1 WHERE duplicate_of = ?2 AND id <> ?1",
-        "UPDATE documents SET duplicate_of = NULL, reason = NULL,
-                pages = (SELECT pages FROM documents WHERE id = ?2),
-                failed_pages = (SELECT failed_pages FROM documents WHERE id = ?2) WHERE id = ?1",
-        "DELETE FROM documents WHERE id = ?2 AND ?1 <> ?2",
-    ] {
-        sqlx::query(statement).bind(heir_id).bind(id.0).execute(&mut *connection).await?;
-    }
-    Ok(Some(DocumentId(heir_id)))
+    let heir = DocumentId(heir.get("id"));
+    inherit(connection, id, heir).await?;
+    Ok(Some(heir))
 }
 
 /// Chunks of a document without a vector of this embedder, in order.

@@ -17,6 +17,9 @@ use sqlx::sqlite::{
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+const LOCK_ATTEMPTS: u32 = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
 /// The documents of one data folder and the search over them.
 pub struct Library {
     pub(crate) pool: SqlitePool,
@@ -64,8 +67,20 @@ impl Library {
         Ok(Self { pool, root: root.to_owned(), indexes: Indexes::new(root.join("index")) })
     }
 
-    /// Takes the right to write.
+    /// Takes the right to write. Whoever lists the jobs holds the lock for an instant to see
+    /// whether anybody writes, so this tries a few times.
     pub(crate) fn lock(&self) -> Result<WriterLock> {
+        for _ in 0..LOCK_ATTEMPTS {
+            match self.lock_at_once() {
+                Err(error) if error.code == ErrorCode::Busy => std::thread::sleep(LOCK_PAUSE),
+                taken => return taken,
+            }
+        }
+        self.lock_at_once()
+    }
+
+    /// As [`Library::lock`], for work that can as well be left out.
+    pub(crate) fn lock_at_once(&self) -> Result<WriterLock> {
         WriterLock::take(&self.root)
     }
 
