@@ -38,7 +38,7 @@ impl PageReader for PdfReader {
         })
         .await?;
         Ok(ReadDocument {
-            title: None,
+            title: reading.title,
             pages: reading.pages,
             page_count: Some(reading.total_pages),
             problem: reading.incomplete,

@@ -63,25 +63,25 @@ impl LexicalIndex {
     /// Opens the index in `folder` to search it. `None` if there is none, or it is damaged or
     /// of another version; it is left as it is, since another process may be at work on it.
     pub(crate) fn open(folder: &Path) -> Option<Self> {
-        let there = folder.join("meta.json").is_file();
-        there.then(|| Self::try_open(folder).ok()).flatten().filter(|opened| opened.contents().is_some())
+        Self::try_open(folder, false).ok().filter(|opened| opened.contents().is_some())
     }
 
     /// Opens the index in `folder` to change it, making it if necessary; one that is damaged or
     /// of another version is emptied. The caller holds the lock.
     pub(crate) fn open_or_create(folder: &Path) -> Result<Self> {
-        match Self::try_open(folder) {
+        std::fs::create_dir_all(folder).map_err(|error| Error::from_io(&error, folder))?;
+        match Self::try_open(folder, true) {
             Ok(opened) if opened.contents().is_some() => Ok(opened),
             _ => {
                 // Derived data: throwing it away loses nothing.
                 let _ = std::fs::remove_dir_all(folder);
-                Self::try_open(folder)
+                std::fs::create_dir_all(folder).map_err(|error| Error::from_io(&error, folder))?;
+                Self::try_open(folder, true)
             }
         }
     }
 
-    fn try_open(folder: &Path) -> Result<Self> {
-        std::fs::create_dir_all(folder).map_err(|error| Error::from_io(&error, folder))?;
+    fn try_open(folder: &Path, create: bool) -> Result<Self> {
         let failed = |error: tantivy::TantivyError| failed(&error).about_path(folder);
         let mut schema = Schema::builder();
         let words = TextOptions::default().set_indexing_options(
@@ -94,7 +94,12 @@ impl LexicalIndex {
             text: schema.add_text_field("text", words),
         };
         let directory = MmapDirectory::open(folder).map_err(|error| failed(error.into()))?;
-        let index = Index::open_or_create(directory, schema.build()).map_err(failed)?;
+        let schema = schema.build();
+        let index = if create { Index::open_or_create(directory, schema.clone()) } else { Index::open(directory) };
+        let index = index.map_err(failed)?;
+        if index.schema() != schema {
+            return Err(Error::new(ErrorCode::Corrupt, "the word index has another schema").about_path(folder));
+        }
         index.tokenizers().register("words", analyser());
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(failed)?;
         Ok(Self { index, reader, fields })
@@ -255,4 +260,51 @@ fn key(id: i64) -> u64 {
 fn failed(error: &tantivy::TantivyError) -> Error {
     Error::new(ErrorCode::Corrupt, format!("the word index: {error}"))
         .hint("It is rebuilt at the next import; your documents are safe.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(id: i64, document: i64, text: &str) -> LexicalChunk {
+        LexicalChunk { chunk: ChunkId(id), document: DocumentId(document), heading: String::new(), text: text.to_owned() }
+    }
+
+    fn found(index: &LexicalIndex, question: &str) -> Vec<i64> {
+        let question = index.analyse(question).unwrap();
+        index.search(&question, 10).unwrap().into_iter().map(|(chunk, _)| chunk.0).collect()
+    }
+
+    #[test]
+    fn words_are_found_by_stem_whatever_their_case_and_accents() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = LexicalIndex::open_or_create(folder.path()).unwrap();
+        let chunks = [chunk(1, 7, "Running ferries to the CAFÉ"), chunk(2, 7, "An owl"), chunk(3, 8, "--- *** ---")];
+        index.change(&[], &[7, 8], chunks.into_iter().map(Ok)).unwrap();
+        for question in ["run", "ferry?", "the (cafe", "Café: \"ferries\" AND NOT"] {
+            assert_eq!(found(&index, question), [1], "{question}");
+        }
+        assert!(found(&index, "?!").is_empty());
+        let finds = |document, chunk, text| index.finds(DocumentId(document), ChunkId(chunk), text).unwrap();
+        assert!(finds(7, 1, "Running ferries") && finds(7, 2, "An owl"));
+        assert!(finds(8, 3, "--- *** ---"), "nothing to look up");
+        assert!(!finds(7, 2, "ferries") && !finds(8, 1, "ferries") && !finds(7, 9, "owl"));
+        index.change(&[7], &[], std::iter::empty()).unwrap();
+        assert!(found(&index, "owl").is_empty() && index.documents() == BTreeSet::from([8]));
+    }
+
+    #[test]
+    fn opening_to_search_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("words");
+        assert!(LexicalIndex::open(&path).is_none() && !path.exists());
+        LexicalIndex::open_or_create(&path).unwrap().change(&[], &[1], [Ok(chunk(1, 1, "owl"))].into_iter()).unwrap();
+        assert_eq!(LexicalIndex::open(&path).unwrap().documents(), BTreeSet::from([1]));
+        // Damaged, or in the middle of another process's work: not for a reader to decide.
+        let meta = path.join("meta.json");
+        std::fs::write(&meta, "{").unwrap();
+        assert!(LexicalIndex::open(&path).is_none());
+        assert_eq!(std::fs::read_to_string(&meta).unwrap(), "{");
+        assert_eq!(LexicalIndex::open_or_create(&path).unwrap().documents(), BTreeSet::new());
+    }
 }

@@ -4,7 +4,7 @@
 //! paths ─ import ─▶ PageReader ─▶ pages ─▶ chunks ─▶ Embedder ─▶ vectors   (SQLite: the truth)
 //!                                                  └───────────┬─▶ lexical index (tantivy)
 //!                                                              └─▶ dense file (memory-mapped)
-//! question ─▶ BM25 + exact nearest vectors ─▶ reciprocal rank fusion ─▶ hits
+//! question ─▶ BM25 + exact nearest vectors ─▶ fusion of scores ─▶ hits
 //! ```
 //!
 //! | module | what it does |
@@ -16,7 +16,7 @@
 //! | [`dense`] | exact nearest-neighbour search over a memory-mapped file |
 //! | `lexical` | BM25 over stemmed words |
 //! | `index` | keeps the two derived indexes in step with the store |
-//! | `search` | both searches, fused |
+//! | `search`, `fusion` | both searches, and how they become one list |
 //!
 //! Invariants: this crate knows no model and no PDF. Everything below `index/` is derived,
 //! carries a key, and is rebuilt when the key does not match.
@@ -26,6 +26,7 @@
 pub mod bench;
 pub mod chunk;
 pub mod dense;
+mod fusion;
 mod import;
 mod index;
 mod lexical;

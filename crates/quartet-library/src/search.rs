@@ -1,18 +1,15 @@
 //! Both searches, fused.
 
+use crate::dense::inner_product;
+use crate::fusion::{Found, fuse};
 use crate::index::{blocking, is_damage};
 use crate::lexical::AnalysedQuestion;
 use crate::store::Library;
 use quartet_types::{ChunkId, CollectionId, Error, ErrorCode, Result, SearchHit, SearchTrace};
-use std::collections::HashMap;
 use std::time::Instant;
 
 /// Hits taken from each search before they are fused.
 const DEPTH: usize = 100;
-/// Reciprocal rank fusion: `score = sum over searches of 1 / (K + rank)` (Cormack, Clarke and
-/// Buettcher, SIGIR 2009, with their constant).
-const K: f32 = 60.0;
-
 /// Which searches to use; anything but both is for measuring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SearchMode {
@@ -20,8 +17,10 @@ pub enum SearchMode {
     Lexical,
     /// Vectors alone.
     Dense,
-    /// Both, fused.
+    /// Both, by a convex combination of their scores.
     Hybrid,
+    /// Both, by reciprocal ranks.
+    ReciprocalRank,
 }
 
 impl Library {
@@ -69,25 +68,15 @@ impl Library {
             },
             found => found?,
         };
-        let LookedUp { analysed, lexical, dense, chunks } = found;
-        let mut found: HashMap<ChunkId, Ranks> = HashMap::new();
-        for (rank, (chunk, score)) in (1_u32..).zip(lexical) {
-            found.entry(chunk).or_default().lexical = Some((score, rank));
-        }
-        for (rank, (chunk, score)) in (1_u32..).zip(dense) {
-            found.entry(ChunkId(chunk)).or_default().dense = Some((score, rank));
-        }
-        let mut ranked: Vec<(ChunkId, Ranks)> = found.into_iter().collect();
-        ranked.sort_by(|left, right| right.1.fused().total_cmp(&left.1.fused()).then(left.0.cmp(&right.0)));
+        let LookedUp { analysed, mut ranked, chunks } = found;
         ranked.truncate(limit);
-
         let ids: Vec<ChunkId> = ranked.iter().map(|(chunk, _)| *chunk).collect();
         let mut passages = self.passages(&ids).await?;
         let hits = ranked
             .into_iter()
-            .filter_map(|(chunk, ranks)| {
+            .filter_map(|(chunk, found)| {
                 let passage = passages.remove(&chunk)?;
-                Some(SearchHit { passage, score: ranks.fused(), lexical: ranks.lexical, dense: ranks.dense })
+                Some(SearchHit { passage, score: found.score, lexical: found.lexical, dense: found.dense })
             })
             .collect();
         let AnalysedQuestion { terms, idf } = analysed;
@@ -121,30 +110,22 @@ impl Library {
                 _ => Vec::new(),
             };
             let chunks = index.dense.as_ref().map_or(0, |dense| dense.len() as u64);
-            Ok(LookedUp { analysed, lexical, dense, chunks })
+            let cosine_of = |chunk: ChunkId| {
+                let known = index.dense.as_ref().filter(|dense| dense.width() == vector.len())?;
+                // Written in order of their ids.
+                let position = known.ids().binary_search(&chunk.0).ok()?;
+                Some(inner_product(known.vector(position)?, &vector))
+            };
+            let ranked = fuse(mode, &lexical, &dense, analysed.idf.iter().sum(), cosine_of);
+            Ok(LookedUp { analysed, ranked, chunks })
         })
         .await
     }
 }
 
-/// What both searches found, best first.
+/// What both searches found, fused, best first.
 struct LookedUp {
     analysed: AnalysedQuestion,
-    lexical: Vec<(ChunkId, f32)>,
-    dense: Vec<(i64, f32)>,
+    ranked: Vec<(ChunkId, Found)>,
     chunks: u64,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Ranks {
-    lexical: Option<(f32, u32)>,
-    dense: Option<(f32, u32)>,
-}
-
-impl Ranks {
-    fn fused(self) -> f32 {
-        #[expect(clippy::cast_precision_loss, reason = "ranks are small")]
-        let share = |found: Option<(f32, u32)>| found.map_or(0.0, |(_, rank)| 1.0 / (K + rank as f32));
-        share(self.lexical) + share(self.dense)
-    }
 }

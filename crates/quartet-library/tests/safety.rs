@@ -27,24 +27,36 @@ fn files_with(folder: &Path, marker: &str) -> Vec<PathBuf> {
 #[tokio::test]
 async fn deleted_text_is_in_no_file() {
     let marker = "zyxmarkerqua";
-    for whole_collection in [false, true] {
+    for way in ["document", "collection", "changed file"] {
         let place = Place::new();
-        place.write("secret.pdf", &format!("{} The {marker} is hidden. {}", prose(1, 80), prose(2, 80)));
+        let path = place.write("secret.pdf", &format!("{} The {marker} is hidden. {}", prose(1, 80), prose(2, 80)));
         for seed in 3..8 {
             place.write(&format!("p{seed}.pdf"), &prose(seed, 80));
         }
         let library = place.open().await;
         place.import(&library).await;
+        // Somebody else has everything open, as a window has.
+        let onlooker = place.open().await;
+        assert!(find(&onlooker, marker).await[0].2.contains(marker));
         assert!(!files_with(&place.home, marker).is_empty(), "the marker is not where the test looks");
-        if whole_collection {
-            library.delete_collection("default").await.unwrap();
-        } else {
-            let documents = library.documents(None).await.unwrap();
-            let secret = documents.iter().find(|document| document.path.ends_with("secret.pdf")).unwrap();
-            library.delete_document(secret.id).await.unwrap();
-            assert!(find(&library, marker).await.iter().all(|(_, _, text)| !text.contains(marker)));
+        match way {
+            "document" => {
+                let documents = library.documents(None).await.unwrap();
+                let secret = documents.iter().find(|document| document.path.ends_with("secret.pdf")).unwrap();
+                library.delete_document(secret.id).await.unwrap();
+            }
+            "collection" => library.delete_collection("default").await.unwrap(),
+            _ => {
+                std::fs::write(&path, prose(9, 80)).unwrap();
+                place.import(&library).await;
+            }
         }
-        assert_eq!(files_with(&place.home, marker), Vec::<PathBuf>::new(), "whole collection: {whole_collection}");
+        if way != "collection" {
+            for searcher in [&library, &onlooker] {
+                assert!(find(searcher, marker).await.iter().all(|(_, _, text)| !text.contains(marker)), "{way}");
+            }
+        }
+        assert_eq!(files_with(&place.home, marker), Vec::<PathBuf>::new(), "{way}");
     }
 }
 
@@ -150,8 +162,10 @@ async fn a_folder_that_cannot_be_used_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "in the way").unwrap();
-    let error = Library::open(&file.join("home")).await.err().unwrap();
-    assert!(error.subject.unwrap().contains("file") && error.hint.is_some());
+    for home in [file.join("home"), file.clone()] {
+        let error = Library::open(&home).await.err().unwrap();
+        assert!(error.subject.unwrap().contains("file") && error.hint.unwrap().contains("QUARTET_HOME"));
+    }
 
     let damaged = folder.path().join("damaged");
     std::fs::create_dir(&damaged).unwrap();

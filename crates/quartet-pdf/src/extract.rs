@@ -74,6 +74,8 @@ pub enum ExtractEvent {
         /// Number of pages.
         pages: u32,
     },
+    /// The file's own title, where it has one.
+    Title(String),
     /// The second extractor is about to be used on a page: should the process die now, it
     /// was not the first one.
     SecondOpinion {
@@ -134,6 +136,9 @@ fn read(
         ControlFlow::Break(()) => Err(Error::cancelled()),
     };
     tell(ExtractEvent::Opened { pages })?;
+    if let Some(title) = reader.first.as_ref().and_then(Primary::title) {
+        tell(ExtractEvent::Title(title))?;
+    }
     let mut summary = ExtractSummary { pages, ..ExtractSummary::default() };
     for number in options.first_page.0.max(1)..=pages {
         let left = options.document_characters.saturating_sub(summary.characters as usize);

@@ -5,6 +5,8 @@
 //! end, which cells stand in one row, and what is printed twice for boldness.
 
 use crate::bidi::{is_right_to_left, reading_order};
+use crate::columns::{Cell, columns_apart};
+use crate::marks::{combining_of, superscript};
 use crate::raw::{LinePlace, RawLine};
 use unicode_normalization::char::compose;
 
@@ -173,13 +175,6 @@ fn row_of_next_cell(rows: &[Line], line: &Line) -> Option<usize> {
             && narrow(line)
             && rows[index + 1..].iter().all(narrow)
     })
-}
-
-/// A stretch of a line without a column gap.
-#[derive(Debug, Clone)]
-struct Cell {
-    text: String,
-    place: LinePlace,
 }
 
 impl Line {
@@ -364,98 +359,6 @@ fn written(pieces: Vec<String>) -> String {
     }
     text.truncate(text.trim_end().len());
     text
-}
-
-/// Some programs draw two columns of prose line by line, left and right in turn. Where at
-/// least four rows in a row have two long cells with a common gutter, read the left
-/// column first; everything else stays a row.
-fn columns_apart(rows: Vec<Vec<Cell>>) -> Vec<RawLine> {
-    let prose = |cell: &Cell| {
-        let letters = cell.text.chars().filter(|c| c.is_alphabetic()).count();
-        cell.text.chars().count() >= 20 && letters * 10 >= cell.text.chars().count() * 6
-    };
-    let mut lines = Vec::with_capacity(rows.len());
-    let mut index = 0;
-    while index < rows.len() {
-        let (mut gutter_left, mut gutter_right) = (f32::MIN, f32::MAX);
-        let mut stop = index;
-        while let Some([left, right]) = rows.get(stop).map(Vec::as_slice)
-            && (prose(left) || prose(right))
-        {
-            let (a, b) = (gutter_left.max(left.place.right), gutter_right.min(right.place.left));
-            if b - a < 0.7 * left.place.size {
-                break;
-            }
-            (gutter_left, gutter_right) = (a, b);
-            stop += 1;
-        }
-        let run = &rows[index..stop];
-        let both = run.iter().filter(|row| row.iter().all(prose)).count();
-        if run.len() >= 4 && both * 2 > run.len() {
-            for side in 0..2 {
-                lines.extend(run.iter().filter_map(|row| row.get(side)).map(single));
-            }
-            index = stop;
-        } else if let Some(row) = rows.get(index) {
-            lines.push(joined(row));
-            index += 1;
-        }
-    }
-    lines
-}
-
-fn single(cell: &Cell) -> RawLine {
-    RawLine { text: cell.text.clone(), place: Some(cell.place) }
-}
-
-fn joined(row: &[Cell]) -> RawLine {
-    let text = row.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>().join("  ");
-    let place = row.first().zip(row.last()).map(|(first, last)| LinePlace {
-        right: last.place.right,
-        ..first.place
-    });
-    RawLine { text, place }
-}
-
-fn combining_of(text: &str) -> Option<char> {
-    let mut characters = text.chars();
-    let (Some(accent), None) = (characters.next(), characters.next()) else { return None };
-    Some(match accent {
-        '`' | '\u{2cb}' => '\u{300}',
-        '´' | '\u{2ca}' => '\u{301}',
-        'ˆ' => '\u{302}',
-        '˜' => '\u{303}',
-        '¯' | '\u{2c9}' => '\u{304}',
-        '˘' => '\u{306}',
-        '˙' => '\u{307}',
-        '¨' => '\u{308}',
-        '˚' => '\u{30a}',
-        '˝' => '\u{30b}',
-        'ˇ' => '\u{30c}',
-        '¸' => '\u{327}',
-        '˛' => '\u{328}',
-        _ => return None,
-    })
-}
-
-/// `10` with a raised `2` must not become `102`.
-fn superscript(character: char) -> Option<char> {
-    Some(match character {
-        '0' => '⁰',
-        '1' => '¹',
-        '2' => '²',
-        '3' => '³',
-        '4' => '⁴',
-        '5' => '⁵',
-        '6' => '⁶',
-        '7' => '⁷',
-        '8' => '⁸',
-        '9' => '⁹',
-        '+' => '⁺',
-        '-' | '−' => '⁻',
-        'n' => 'ⁿ',
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -44,10 +44,12 @@
 //! Text in images is not read: such documents end as `NoText`.
 
 mod bidi;
+mod columns;
 mod extract;
 mod fallback;
 mod judge;
 mod layout;
+mod marks;
 mod mend;
 mod normalise;
 mod outcome;
@@ -55,6 +57,7 @@ mod primary;
 mod quiet;
 mod raw;
 mod reading;
+mod title;
 mod worker;
 
 pub use extract::{ExtractEvent, ExtractOptions, ExtractSummary, Extractors, extract};

@@ -73,6 +73,11 @@ impl Primary {
         u32::try_from(self.pages.len()).unwrap_or(u32::MAX)
     }
 
+    /// The title in the file's information dictionary.
+    pub(crate) fn title(&self) -> Option<String> {
+        quiet::catch(|| crate::title::of(&self.document)).ok().flatten()
+    }
+
     /// Reads one page; `most_characters` bounds the output.
     pub(crate) fn page(&mut self, number: PageNumber, most_characters: usize) -> PrimaryPage {
         let id = usize::try_from(number.0).ok().and_then(|number| self.pages.get(number.wrapping_sub(1)));

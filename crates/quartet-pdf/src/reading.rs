@@ -40,6 +40,8 @@ impl ReadOptions {
 /// A document as read: at least one page has text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
+    /// The title in the file's information dictionary, where it has one.
+    pub title: Option<String>,
     /// Its pages in order, normalised. Lost pages are here too, empty, with
     /// [`PageProblem::ExtractorFailed`]; pages after the point where reading was given up
     /// are not.
@@ -115,13 +117,14 @@ struct Attempt {
     options: ExtractOptions,
     pages: Vec<RawPage>,
     total_pages: u32,
+    title: Option<String>,
     opened: bool,
     in_second: bool,
 }
 
 impl Attempt {
     fn new(options: ExtractOptions) -> Self {
-        Self { options, pages: Vec::new(), total_pages: 0, opened: false, in_second: false }
+        Self { options, pages: Vec::new(), total_pages: 0, title: None, opened: false, in_second: false }
     }
 
     fn begin(&mut self) {
@@ -135,6 +138,7 @@ impl Attempt {
                 self.total_pages = self.total_pages.max(pages);
                 self.opened = true;
             }
+            ExtractEvent::Title(title) => self.title = Some(title),
             ExtractEvent::SecondOpinion { .. } => self.in_second = true,
             ExtractEvent::Page(page) => {
                 self.in_second = false;
@@ -180,7 +184,7 @@ impl Attempt {
         let readable = |page: &PageText| page.text.chars().any(char::is_alphanumeric);
         if pages.iter().any(readable) {
             let total_pages = self.total_pages.max(pages.len() as u32);
-            return Ok(Reading { pages, total_pages, failed_pages, incomplete });
+            return Ok(Reading { title: self.title, pages, total_pages, failed_pages, incomplete });
         }
         Err(match incomplete {
             Some(error) => error,

@@ -411,7 +411,8 @@ impl DenseIndex {
     /// Vector `position` in full precision.
     #[must_use]
     pub fn vector(&self, position: usize) -> Option<&[f32]> {
-        self.rows.as_slice().chunks_exact(self.width).nth(position)
+        let start = position.checked_mul(self.width)?;
+        self.rows.as_slice().get(start..start.checked_add(self.width)?)
     }
 
     pub(crate) fn scales(&self) -> &[f32] {

@@ -71,3 +71,58 @@ fn add(files: &mut BTreeMap<String, FileFacts>, path: &Path, metadata: &Metadata
     let path = path.to_string_lossy().into_owned();
     files.insert(path.clone(), FileFacts { path, bytes: metadata.len(), modified_ns });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(found: &Found) -> Vec<String> {
+        found.files.iter().map(|file| Path::new(&file.path).file_name().unwrap().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn folders_are_searched_for_pdfs_and_files_are_taken_as_given() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("b/c")).unwrap();
+        std::fs::create_dir(folder.path().join("folder.pdf")).unwrap();
+        for name in ["z.pdf", "b/c/a.PDF", "b/notes.txt", ".pdf", "b/Größe 😀.pdf"] {
+            std::fs::write(folder.path().join(name), "text").unwrap();
+        }
+        let found = find(&[folder.path().to_owned()], false).unwrap();
+        assert_eq!(names(&found), ["Größe 😀.pdf", "a.PDF", "z.pdf"]);
+        assert_eq!(found.folders, [folder.path()]);
+        assert!(found.files.iter().all(|file| file.bytes == 4 && file.modified_ns > 0));
+
+        // Given twice, in two ways: read once. A file that is named need not be called .pdf.
+        let paths = [folder.path().join("z.pdf"), folder.path().join("b/notes.txt"), folder.path().to_owned()];
+        assert_eq!(names(&find(&paths, false).unwrap()), ["Größe 😀.pdf", "a.PDF", "notes.txt", "z.pdf"]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_named_unless_it_is_a_retry() {
+        let folder = tempfile::tempdir().unwrap();
+        let absent = folder.path().join("absent.pdf");
+        let error = find(std::slice::from_ref(&absent), false).unwrap_err();
+        assert_eq!((error.code, error.subject.unwrap()), (ErrorCode::NotFound, absent.display().to_string()));
+        assert!(find(std::slice::from_ref(&absent), true).unwrap().files.is_empty());
+        let error = find(&[folder.path().to_owned()], false).unwrap_err();
+        assert!(error.code == ErrorCode::NotFound && error.hint.unwrap().contains(".pdf"));
+        assert_eq!(absolute(&[absent]).unwrap_err().code, ErrorCode::NotFound);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_a_parent_does_not_make_it_endless() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.pdf"), "text").unwrap();
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).unwrap();
+        assert_eq!(names(&find(&[folder.path().to_owned()], false).unwrap()), ["a.pdf"]);
+    }
+
+    #[test]
+    fn a_title_without_ending() {
+        for (path, expected) in [("/a/Report 2.1.pdf", "Report 2.1"), ("/a/b", "b"), ("/", "/"), ("x.PDF", "x")] {
+            assert_eq!(stem(path), expected);
+        }
+    }
+}

@@ -21,10 +21,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Tokens of a chunk: short enough that several fit a prompt, long enough to stand alone.
-const TARGET_TOKENS: u32 = 150;
+const TARGET_TOKENS: u32 = 60;
 /// The embedder was trained on texts of up to 256 tokens, two of them special; title and
 /// heading stand before the text.
-const MOST_TOKENS: u32 = 200;
+const MOST_TOKENS: u32 = 120;
 /// Chunks embedded at once: about a second's work, which is what a crash may cost and what a
 /// question may have to wait.
 const BATCH: usize = 32;

@@ -19,6 +19,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const LOCK_ATTEMPTS: u32 = 5;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
+const OPENING_ATTEMPTS: u32 = 10;
+const OPENING_PAUSE: Duration = Duration::from_millis(50);
 
 /// The documents of one data folder and the search over them.
 pub struct Library {
@@ -50,20 +52,8 @@ impl Library {
             // Deleted means overwritten: private text must not stay behind in free pages.
             .pragma("secure_delete", "ON")
             .busy_timeout(Duration::from_secs(20));
-        let pool = SqlitePoolOptions::new()
-            .max_connections(4)
-            .connect_with(options)
-            .await
-            .map_err(|error| database_error(&error).about_path(&path))?;
-        sqlx::migrate!("./migrations").run(&pool).await.map_err(|error| match error {
-            sqlx::migrate::MigrateError::VersionMissing(_) | sqlx::migrate::MigrateError::VersionMismatch(_) => {
-                Error::new(ErrorCode::Corrupt, "the library was made by another version of Quartet")
-                    .hint("Use the newer Quartet, or set QUARTET_HOME to another folder.")
-                    .about_path(&path)
-            }
-            sqlx::migrate::MigrateError::Execute(error) => database_error(&error).about_path(&path),
-            other => Error::new(ErrorCode::Corrupt, other.to_string()).about_path(&path),
-        })?;
+        let pool = connect(options).await.map_err(|error| database_error(&error).about_path(&path))?;
+        migrate(&pool).await.map_err(|error| error.about_path(&path))?;
         Ok(Self { pool, root: root.to_owned(), indexes: Indexes::new(root.join("index")) })
     }
 
@@ -97,6 +87,43 @@ impl Library {
     pub(crate) fn failed(&self, error: &sqlx::Error) -> Error {
         database_error(error).about_path(&self.root)
     }
+}
+
+/// Opens the database. While another process makes it, SQLite can be busy without waiting.
+async fn connect(options: SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
+    let pool = SqlitePoolOptions::new().max_connections(4);
+    for _ in 0..OPENING_ATTEMPTS {
+        match pool.clone().connect_with(options.clone()).await {
+            Err(error) if database_error(&error).code == ErrorCode::Busy => tokio::time::sleep(OPENING_PAUSE).await,
+            opened => return opened,
+        }
+    }
+    pool.connect_with(options).await
+}
+
+/// Brings the tables up to date.
+async fn migrate(pool: &SqlitePool) -> Result<()> {
+    use sqlx::migrate::MigrateError;
+    let migrator = sqlx::migrate!("./migrations");
+    let mut outcome = migrator.run(pool).await;
+    // Of several that open a new library at once, one makes its tables; the others fail over
+    // them, and find them made when they look again.
+    for _ in 0..OPENING_ATTEMPTS {
+        if !matches!(outcome, Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))) {
+            break;
+        }
+        tokio::time::sleep(OPENING_PAUSE).await;
+        outcome = migrator.run(pool).await;
+    }
+    outcome.map_err(|error| match error {
+        MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) | MigrateError::VersionTooNew(..) => {
+            Error::new(ErrorCode::Corrupt, "the library was made by another version of Quartet")
+                .hint("Use the newer Quartet, or set QUARTET_HOME to another folder.")
+        }
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => database_error(&error),
+        other => Error::new(ErrorCode::Corrupt, other.to_string())
+            .hint("Set QUARTET_HOME to a new folder and import again; please report this."),
+    })
 }
 
 /// An error of SQLite in our words.
