@@ -7,6 +7,8 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 QUARTET := $(CARGO_TARGET_DIR)/release/quartet
 SAMPLES := assets/samples
+# Reports name the commit they were made with.
+export QUARTET_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null)
 # For example: make run CARGO_FLAGS="--features cuda"
 CARGO_FLAGS ?=
 

@@ -96,6 +96,12 @@ impl Answering {
         self.reader.model()
     }
 
+    /// Prompts, budgets and calibration in one line: answers of another recipe are others.
+    #[must_use]
+    pub fn recipe(&self) -> String {
+        self.options.recipe()
+    }
+
     /// Answers one question.
     ///
     /// # Errors

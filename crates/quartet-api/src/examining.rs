@@ -80,8 +80,9 @@ impl Quartet {
         };
         let model = answering.model();
         hash.update(format!(
-            "{:?} {} {} {:?} {}",
+            "{:?} {} {} {} {:?} {}",
             request.methods,
+            answering.recipe(),
             model.model,
             model.engine_build,
             fingerprint,

@@ -114,8 +114,11 @@ async fn the_self_test_notices_vectors_that_are_garbled() {
 
 async fn dense(library: &Library, collection: CollectionId, embedder: &HashEmbedder) -> Vec<(String, f32)> {
     let vector = embedder.vector(QUESTION);
-    let (hits, _) = library.search_by(SearchMode::Dense, collection, QUESTION, &vector, 100).await.unwrap();
-    hits.into_iter().map(|hit| (hit.passage.text, hit.dense.unwrap().0)).collect()
+    let (hits, _) = library.search_by(SearchMode::Dense, collection, QUESTION, &vector, 1000).await.unwrap();
+    let mut found: Vec<_> = hits.into_iter().map(|hit| (hit.passage.text, hit.dense.unwrap().0)).collect();
+    // Equal scores come in the order in which the documents came.
+    found.sort_by(|left, right| left.0.cmp(&right.0));
+    found
 }
 
 #[tokio::test]
