@@ -39,9 +39,8 @@ pub fn estimate_fit(facts: &ModelFacts, request: FitRequest) -> FitEstimate {
     let kv_cache_bytes =
         if facts.causal { context * key_value_heads * head_bytes * KEY_VALUE_BYTES } else { 0 };
 
-    let per_token = 4 * u64::from(facts.width)
-        + 3 * u64::from(facts.feed_forward)
-        + 2 * heads * head_bytes;
+    let per_token =
+        4 * u64::from(facts.width) + 3 * u64::from(facts.feed_forward) + 2 * heads * head_bytes;
     let scores = if facts.causal { batch * context / 2 } else { heads * batch * batch };
     let logits = u64::from(request.output_rows) * u64::from(facts.vocabulary) * 2;
     let compute_bytes = FIXED_BYTES + 4 * (batch * per_token + scores + logits);
@@ -76,6 +75,7 @@ mod tests {
             weight_bytes: 491_000_000,
             causal: true,
             pooling: None,
+            strips_accents: false,
             chat_template: None,
         }
     }

@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn the_nearest_half_is_taken() {
-        for (value, half) in [(1.0, 0x3c00), (65504.0, 0x7bff), (65519.0, 0x7bff), (65520.0, 0x7c00)]
+        for (value, half) in
+            [(1.0, 0x3c00), (65504.0, 0x7bff), (65519.0, 0x7bff), (65520.0, 0x7c00)]
         {
             assert_eq!(f16_from_f32(value), half, "{value}");
         }

@@ -55,9 +55,7 @@ impl GgufFile {
     /// As [`GgufFile::open`].
     pub fn read(reader: impl Read, file_bytes: u64, path: &Path) -> Result<Self> {
         let mut cursor = Cursor { reader, position: 0, limit: file_bytes.min(MAX_METADATA_BYTES) };
-        cursor
-            .header(file_bytes, path)
-            .map_err(|error| error.about_path(path))
+        cursor.header(file_bytes, path).map_err(|error| error.about_path(path))
     }
 
     /// The value of a metadata key.
@@ -291,9 +289,9 @@ impl<R: Read> Cursor<R> {
         if offset % alignment != 0 {
             return Err(bad(format!("has a misaligned tensor `{name}`")));
         }
-        let bytes = kind
-            .bytes_of(&shape)
-            .ok_or_else(|| bad(format!("has a shape at `{name}` that {} cannot hold", kind.name())))?;
+        let bytes = kind.bytes_of(&shape).ok_or_else(|| {
+            bad(format!("has a shape at `{name}` that {} cannot hold", kind.name()))
+        })?;
         Ok(TensorInfo { name, shape, kind, offset, bytes })
     }
 }
@@ -319,7 +317,10 @@ fn check_places(tensors: &[TensorInfo], data_start: u64, file_bytes: u64) -> Res
     places.sort_unstable();
     for pair in places.windows(2) {
         if pair[1].0 < pair[0].1 {
-            return Err(bad(format!("has overlapping tensors `{}` and `{}`", pair[0].2, pair[1].2)));
+            return Err(bad(format!(
+                "has overlapping tensors `{}` and `{}`",
+                pair[0].2, pair[1].2
+            )));
         }
     }
     Ok(())

@@ -11,6 +11,35 @@ const MAX_WIDTH: u64 = 1 << 20;
 const MAX_CONTEXT: u64 = 1 << 28;
 const MAX_EXPERTS: u64 = 1024;
 const ROPE_SCALINGS: [&str; 4] = ["none", "linear", "yarn", "longrope"];
+/// Families in which llama.cpp asserts that a head's key is as long as its value.
+const ALIKE: [&str; 13] = [
+    "bert",
+    "cohere",
+    "command-r",
+    "exaone",
+    "falcon",
+    "granite",
+    "internlm",
+    "llama",
+    "olmo",
+    "phi",
+    "qwen",
+    "smollm",
+    "starcoder",
+];
+/// Architectures in which it asserts that all of a head is rotated.
+const ROTATED_WHOLE: [&str; 10] = [
+    "granite",
+    "llama",
+    "olmo",
+    "olmo2",
+    "qwen2",
+    "qwen2moe",
+    "qwen3",
+    "qwen3moe",
+    "smollm3",
+    "starcoder2",
+];
 const EPSILONS: [&str; 3] = [
     "attention.layer_norm_rms_epsilon",
     "attention.layer_norm_epsilon",
@@ -48,6 +77,9 @@ pub struct ModelFacts {
     pub causal: bool,
     /// How token vectors become one, for an embedding model.
     pub pooling: Option<Pooling>,
+    /// Whether the tokenizer is a word-piece one that strips accents, and so reads text in
+    /// canonical decomposition (NFD).
+    pub strips_accents: bool,
     /// The chat template, in Jinja, where given.
     pub chat_template: Option<String>,
 }
@@ -90,6 +122,10 @@ fn read_facts(file: &GgufFile) -> Result<ModelFacts> {
     }
     let key_length = keys.head_length("attention.key_length", width, most_heads)?;
     let value_length = keys.head_length("attention.value_length", width, most_heads)?;
+    let alike = ALIKE.iter().any(|family| architecture.starts_with(family));
+    if alike && key_length != value_length {
+        return Err(bad(format!("has keys of {key_length} numbers and values of {value_length}")));
+    }
     check_numbers(&keys, key_length)?;
     check_experts(&keys, layers)?;
     let vocabulary = check_vocabulary(file, width)?;
@@ -114,6 +150,7 @@ fn read_facts(file: &GgufFile) -> Result<ModelFacts> {
         weight_bytes: file.weight_bytes(),
         causal: !matches!(keys.get("attention.causal"), Some(Value::Bool(false))),
         pooling: pooling(&keys)?,
+        strips_accents: strips_accents(file),
         chat_template: file
             .get("tokenizer.chat_template")
             .and_then(Value::as_str)
@@ -126,12 +163,18 @@ fn check_kind(file: &GgufFile) -> Result<()> {
     if let Some(kind) = file.get("general.type").and_then(Value::as_str)
         && kind != "model"
     {
-        return Err(Error::new(ErrorCode::BadModel, format!("is of the kind `{kind}`, not a model"))
-            .hint("Choose the file of the model itself."));
+        return Err(Error::new(
+            ErrorCode::BadModel,
+            format!("is of the kind `{kind}`, not a model"),
+        )
+        .hint("Choose the file of the model itself."));
     }
     if file.get("split.count").and_then(Value::as_u64).is_some_and(|count| count > 1) {
-        return Err(Error::new(ErrorCode::BadModel, "is one part of a model split into several files")
-            .hint("Join the parts into one file first, or get the model as a single file."));
+        return Err(Error::new(
+            ErrorCode::BadModel,
+            "is one part of a model split into several files",
+        )
+        .hint("Join the parts into one file first, or get the model as a single file."));
     }
     if file.tensors().is_empty() {
         return Err(bad("has no tensors"));
@@ -145,7 +188,9 @@ fn check_numbers(keys: &Keys<'_>, key_length: u64) -> Result<()> {
             let epsilon = value.as_f64().unwrap_or(f64::NAN);
             // Also false for a value that is not a number.
             if !(epsilon > 0.0 && epsilon < 1.0) {
-                return Err(bad(format!("has {epsilon} as `{name}`, which must be between 0 and 1")));
+                return Err(bad(format!(
+                    "has {epsilon} as `{name}`, which must be between 0 and 1"
+                )));
             }
         }
     }
@@ -163,7 +208,7 @@ fn check_numbers(keys: &Keys<'_>, key_length: u64) -> Result<()> {
     }
     if keys.get("rope.dimension_count").is_some() {
         let rotated = keys.required("rope.dimension_count", MAX_WIDTH)?;
-        let whole = matches!(keys.architecture, "qwen2" | "qwen3" | "gemma" | "gemma2" | "llama");
+        let whole = ROTATED_WHOLE.contains(&keys.architecture);
         if rotated % 2 != 0 || rotated > key_length || (whole && rotated != key_length) {
             return Err(bad(format!("rotates {rotated} of {key_length} numbers per head")));
         }
@@ -187,8 +232,7 @@ fn check_experts(keys: &Keys<'_>, layers: u64) -> Result<()> {
             && used > 0
             && used <= experts
             && groups < experts
-            && (groups <= 1
-                || (experts % groups == 0 && groups_used > 0 && groups_used < groups))
+            && (groups <= 1 || (experts % groups == 0 && groups_used > 0 && groups_used < groups))
     };
     let predicted = number("nextn_predict_layers");
     if sound && predicted <= layers {
@@ -196,6 +240,18 @@ fn check_experts(keys: &Keys<'_>, layers: u64) -> Result<()> {
     } else {
         Err(bad(format!("uses {used} of {experts} experts in {groups} groups")))
     }
+}
+
+/// As in the normalizer of BERT: accents go when letters are made small, unless the file says
+/// otherwise.
+fn strips_accents(file: &GgufFile) -> bool {
+    let flag = |name: &str| match file.get(&format!("tokenizer.ggml.normalizer.{name}")) {
+        Some(Value::Bool(value)) => Some(*value),
+        _ => None,
+    };
+    let is_word_piece =
+        file.get("tokenizer.ggml.model").and_then(Value::as_str).is_some_and(|name| name == "bert");
+    is_word_piece && flag("strip_accents").or(flag("lowercase")).unwrap_or(true)
 }
 
 fn pooling(keys: &Keys<'_>) -> Result<Option<Pooling>> {

@@ -1,7 +1,7 @@
 //! Checks of the vocabulary, which llama.cpp trusts most.
 
 use crate::reader::{GgufFile, bad};
-use crate::value::{Value, ValueType};
+use crate::value::Value;
 use quartet_types::Result;
 use std::collections::HashSet;
 
@@ -25,26 +25,19 @@ pub(crate) fn check_vocabulary(file: &GgufFile, width: u64) -> Result<u64> {
             return Err(bad(format!("has the token `{shown}` twice in its vocabulary")));
         }
     }
-    let embedding = file
-        .tensor("token_embd.weight")
-        .ok_or_else(|| bad("has no table of token embeddings"))?;
+    let embedding =
+        file.tensor("token_embd.weight").ok_or_else(|| bad("has no table of token embeddings"))?;
     if embedding.shape.first() != Some(&width) || embedding.shape.get(1) != Some(&count) {
         return Err(bad(format!(
             "has token embeddings of shape {:?} for {count} tokens of width {width}",
             embedding.shape
         )));
     }
-    for (name, element) in
-        [("token_type", ValueType::I32), ("scores", ValueType::F32), ("scores", ValueType::I32)]
-    {
-        if let Some(Value::Numbers { element: found, .. }) = file.get(&format!("tokenizer.ggml.{name}"))
-            && *found == element
-            && file
-                .get(&format!("tokenizer.ggml.{name}"))
-                .and_then(Value::array_len)
-                .is_some_and(|length| (length as u64) < count)
+    for name in ["tokenizer.ggml.token_type", "tokenizer.ggml.scores"] {
+        if let Some(length) = file.get(name).and_then(Value::array_len)
+            && (length as u64) < count
         {
-            return Err(bad(format!("has too few entries in `tokenizer.ggml.{name}`")));
+            return Err(bad(format!("has {length} entries in `{name}` for {count} tokens")));
         }
     }
     check_special_tokens(file, tokenizer, count)?;

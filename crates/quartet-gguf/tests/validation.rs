@@ -83,6 +83,7 @@ fn metadata_that_would_abort_or_mislead_is_refused() {
     refused("kv heads", set("qwen2.attention.head_count_kv", Value::u32(3)), "key-value heads");
     refused("rope kind", set("qwen2.rope.scaling.type", Value::string("odd")), "rotary");
     refused("rope size", set("qwen2.rope.dimension_count", Value::u32(6)), "rotates");
+    refused("key size", set("qwen2.attention.key_length", Value::u32(4)), "keys of 4");
     refused("experts", set("qwen2.expert_count", Value::u32(8)), "experts");
     refused("pooling", set("qwen2.pooling_type", Value::u32(9)), "pooling");
     refused("adapter", set("general.type", Value::string("adapter")), "adapter");
@@ -95,7 +96,13 @@ fn metadata_that_would_abort_or_mislead_is_refused() {
     refused("twice", set("tokenizer.ggml.tokens", twice), "twice");
     refused("bert without separator", set("tokenizer.ggml.model", Value::string("bert")), "token");
     for key in ["general.architecture", "qwen2.block_count", "tokenizer.ggml.tokens"] {
-        refused(key, |writer| { writer.unset(key); }, "");
+        refused(
+            key,
+            |writer| {
+                writer.unset(key);
+            },
+            "",
+        );
     }
 }
 
@@ -123,7 +130,13 @@ fn counts_beyond_the_file_take_no_memory() {
 
 #[test]
 fn other_files_are_named_as_such() {
-    for bytes in [&b""[..], b"G", b"GGUF", b"\x89PNG\r\n\x1a\n and so on, a picture", b"%PDF-1.7 this is text"] {
+    for bytes in [
+        &b""[..],
+        b"G",
+        b"GGUF",
+        b"\x89PNG\r\n\x1a\n and so on, a picture",
+        b"%PDF-1.7 this is text",
+    ] {
         let error = facts_of(bytes).expect_err("not a model");
         assert_eq!(error.code, ErrorCode::BadModel);
         assert!(error.hint.is_some());

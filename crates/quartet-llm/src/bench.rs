@@ -61,7 +61,8 @@ pub fn compare(
     let text = counted_list(&model, prompt_tokens)?;
     let mut rounds_of_both = Vec::new();
     for round in 0..=rounds.max(1) {
-        let pair = [bare_round(&model, &text, decode_tokens)?, our_round(&model, &text, decode_tokens)?];
+        let pair =
+            [bare_round(&model, &text, decode_tokens)?, our_round(&model, &text, decode_tokens)?];
         if round > 0 {
             rounds_of_both.push(pair);
         }

@@ -14,8 +14,8 @@ use crate::prompt::too_long;
 use quartet_types::{Error, ErrorCode, Pooling, Result};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Tokens that go through the network at once, unless one text is longer.
 const EMBED_BATCH: usize = 256;
@@ -103,7 +103,7 @@ fn tokenize(
         if cancel.load(Ordering::Relaxed) {
             return Err(Error::cancelled());
         }
-        let tokens = model.native.tokenize(text, true, false)?;
+        let tokens = model.tokenize_data(text, true)?;
         if tokens.len() > limit {
             return Err(too_long(&format!("text {index} (counted from 0)"), tokens.len(), limit));
         }

@@ -5,7 +5,9 @@
 //! [`StopReason::MaxTokens`], as it does after `max_tokens`.
 
 use crate::model::Turn;
-use crate::native::{Decoded, NativeContext, NativeGrammar, NativeSampler, Row, Token, schema_to_grammar};
+use crate::native::{
+    Decoded, NativeContext, NativeGrammar, NativeSampler, Row, Token, schema_to_grammar,
+};
 use crate::ports;
 use crate::probability::{argmax, log_sum_exp};
 use crate::prompt::{self, ReadPrompt};
@@ -181,9 +183,8 @@ impl Chooser {
             }
         };
         let sampling = &request.sampling;
-        let plain = sampling.temperature == 0.0
-            && sampling.repetition_penalty == 1.0
-            && grammar.is_none();
+        let plain =
+            sampling.temperature == 0.0 && sampling.repetition_penalty == 1.0 && grammar.is_none();
         let sampler = if plain {
             None
         } else {

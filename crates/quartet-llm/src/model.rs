@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use unicode_normalization::UnicodeNormalization;
 
 /// Context length when neither the request nor the model asks for less, in tokens.
 pub const DEFAULT_CONTEXT: u32 = 4096;
@@ -203,10 +204,20 @@ impl Model {
                 if cancel.load(Ordering::Relaxed) {
                     return Err(Error::cancelled());
                 }
-                let tokens = self.native.tokenize(text, false, false)?;
+                let tokens = self.tokenize_data(text, false)?;
                 Ok(u32::try_from(tokens.len()).unwrap_or(u32::MAX))
             })
             .collect()
+    }
+
+    /// Tokens of a text that is data: control tokens written in it are plain characters.
+    pub(crate) fn tokenize_data(&self, text: &str, add_special: bool) -> Result<Vec<Token>> {
+        // llama.cpp's own decomposition loses all but the first part of a Korean syllable.
+        if self.facts.strips_accents && !text.is_ascii() {
+            let decomposed: String = text.nfd().collect();
+            return self.native.tokenize(&decomposed, add_special, false);
+        }
+        self.native.tokenize(text, add_special, false)
     }
 
     /// The name for error messages.
@@ -235,9 +246,7 @@ fn require_fit(estimate: FitEstimate) -> Result<()> {
         ErrorCode::DoesNotFit,
         format!(
             "needs about {} MiB (weights {}, context {}, scratch {}), and {} MiB are free",
-            mebibytes(
-                estimate.weight_bytes + estimate.kv_cache_bytes + estimate.compute_bytes
-            ),
+            mebibytes(estimate.weight_bytes + estimate.kv_cache_bytes + estimate.compute_bytes),
             mebibytes(estimate.weight_bytes),
             mebibytes(estimate.kv_cache_bytes),
             mebibytes(estimate.compute_bytes),
@@ -252,9 +261,12 @@ impl Turn<'_> {
     pub(crate) fn generator(&mut self, context: u32) -> Result<&mut NativeContext> {
         let facts = &self.model.facts;
         if !facts.causal || !self.model.native.has_decoder() {
-            return Err(Error::new(ErrorCode::InvalidInput, "is an embedding model and cannot write")
-                .hint("Choose a model with the role `base`.")
-                .about(self.model.name()));
+            return Err(Error::new(
+                ErrorCode::InvalidInput,
+                "is an embedding model and cannot write",
+            )
+            .hint("Choose a model with the role `base`.")
+            .about(self.model.name()));
         }
         let shape = ContextShape {
             context,

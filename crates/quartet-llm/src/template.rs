@@ -47,10 +47,14 @@ impl ChatTemplate {
         let mut environment = Environment::new();
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function("raise_exception", |message: String| -> std::result::Result<Value, minijinja::Error> {
-            Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
-        });
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_function(
+            "raise_exception",
+            |message: String| -> std::result::Result<Value, minijinja::Error> {
+                Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
+            },
+        );
         // The same prompt every day: a template that can do without a date does without.
         if !source.contains("strftime_now is defined") {
             environment.add_function("strftime_now", |_format: String| String::new());
@@ -193,7 +197,8 @@ impl OwnTemplate {
             }
             messages.push(context! { role => role_name(turn.role), content => content });
         }
-        let template = self.environment.get_template(TEMPLATE_NAME).map_err(|error| refused(&error))?;
+        let template =
+            self.environment.get_template(TEMPLATE_NAME).map_err(|error| refused(&error))?;
         let rendered = template
             .render(context! {
                 messages => messages,
@@ -208,16 +213,16 @@ impl OwnTemplate {
 
 /// Cuts a rendered prompt at its placeholders.
 fn cut<'m>(rendered: &str, contents: &[&'m str]) -> Result<Vec<Piece<'m>>> {
-    let broken =
-        || Error::new(ErrorCode::BadModel, "the model's chat template leaves out part of the messages");
+    let broken = || {
+        Error::new(ErrorCode::BadModel, "the model's chat template leaves out part of the messages")
+    };
     let mut pieces = Vec::new();
     let mut seen = vec![false; contents.len()];
     let mut rest = rendered;
     while let Some(open) = rest.find(OPEN) {
         let (before, placeholder) = rest.split_at(open);
         let close = placeholder.find(CLOSE).ok_or_else(broken)?;
-        let index: usize =
-            placeholder[OPEN.len_utf8()..close].parse().map_err(|_| broken())?;
+        let index: usize = placeholder[OPEN.len_utf8()..close].parse().map_err(|_| broken())?;
         if !before.is_empty() {
             pieces.push(Piece::Template(before.to_owned()));
         }
@@ -239,10 +244,13 @@ mod tests {
 
     fn shown(template: &ChatTemplate, messages: &[Message]) -> String {
         let pieces = template.render(messages).unwrap();
-        pieces.iter().map(|piece| match piece {
-            Piece::Template(text) => text.clone(),
-            Piece::Content(text) => format!("[{text}]"),
-        }).collect()
+        pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Template(text) => text.clone(),
+                Piece::Content(text) => format!("[{text}]"),
+            })
+            .collect()
     }
 
     #[test]

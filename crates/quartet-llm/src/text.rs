@@ -118,7 +118,10 @@ mod tests {
     fn a_stop_text_across_pieces_is_cut_out() {
         let mut scanner = StopScanner::new(["\nUser:", ""]);
         assert_eq!(scanner.push("Yes.\nUs"), Scanned { text: "Yes.".to_owned(), stopped: false });
-        assert_eq!(scanner.push("ually\n"), Scanned { text: "\nUsually".to_owned(), stopped: false });
+        assert_eq!(
+            scanner.push("ually\n"),
+            Scanned { text: "\nUsually".to_owned(), stopped: false }
+        );
         assert_eq!(scanner.push("User: next"), Scanned { text: String::new(), stopped: true });
     }
 

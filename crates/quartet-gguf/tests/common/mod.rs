@@ -3,7 +3,7 @@
 use quartet_gguf::{GgufWriter, TensorType, Value};
 
 /// A writer holding a two-layer `qwen2` model of width 32 with 64 tokens.
-pub fn tiny_generator() -> GgufWriter {
+pub(crate) fn tiny_generator() -> GgufWriter {
     let mut file = GgufWriter::new();
     let tokens: Vec<String> = (0..64).map(|number| format!("t{number}")).collect();
     file.set("general.architecture", Value::string("qwen2"))

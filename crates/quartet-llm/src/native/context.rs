@@ -111,6 +111,10 @@ impl NativeContext {
             match shape.pooling {
                 Some(pooling) => {
                     parameters.embeddings = true;
+                    // Flash attention sums in half precision here, which lets a vector depend on
+                    // its company in the batch (2e-3 measured); an encoder's batches are short
+                    // enough to do without.
+                    parameters.flash_attn_type = sys::LLAMA_FLASH_ATTN_TYPE_DISABLED;
                     parameters.pooling_type = match pooling {
                         Pooling::Mean => sys::LLAMA_POOLING_TYPE_MEAN,
                         Pooling::Cls => sys::LLAMA_POOLING_TYPE_CLS,
@@ -119,7 +123,6 @@ impl NativeContext {
                 }
                 None => {
                     parameters.n_outputs_max = shape.output_rows;
-                    parameters.pooling_type = sys::LLAMA_POOLING_TYPE_NONE;
                 }
             }
             sys::llama_init_from_model(model.as_ptr(), parameters)
@@ -159,9 +162,6 @@ impl NativeContext {
         // pool is freed after the context.
         unsafe {
             let mut parameters = sys::ggml_threadpool_params_default(threads);
-            if let Ok(poll) = std::env::var("QUARTET_POLL") {
-                parameters.poll = poll.parse().unwrap_or(50);
-            }
             self.pool = NonNull::new(sys::ggml_threadpool_new(&raw mut parameters));
             if let Some(pool) = self.pool {
                 sys::llama_attach_threadpool(self.pointer.as_ptr(), pool.as_ptr(), pool.as_ptr());
@@ -208,7 +208,8 @@ impl NativeContext {
 
     /// Forgets a sequence from `position` on; false if this kind of memory cannot.
     pub(crate) fn forget_from(&mut self, sequence: u32, position: u32) -> bool {
-        let (Ok(sequence), Ok(position)) = (i32::try_from(sequence), i32::try_from(position)) else {
+        let (Ok(sequence), Ok(position)) = (i32::try_from(sequence), i32::try_from(position))
+        else {
             return false;
         };
         if sequence < 0 || sequence.unsigned_abs() >= self.shape.sequences {

@@ -39,7 +39,8 @@ pub(crate) fn start() {
 
 /// The last complaint on this thread, which is then forgotten.
 pub(crate) fn take_complaint() -> String {
-    LAST_COMPLAINT.with(|slot| slot.try_borrow_mut().map(|mut text| std::mem::take(&mut *text)))
+    LAST_COMPLAINT
+        .with(|slot| slot.try_borrow_mut().map(|mut text| std::mem::take(&mut *text)))
         .unwrap_or_default()
 }
 

@@ -99,9 +99,11 @@ impl NativeSampler {
     fn fill(&mut self, logits: &[f32]) {
         self.candidates.clear();
         let numbered = logits.iter().enumerate();
-        self.candidates.extend(
-            numbered.map(|(id, logit)| sys::llama_token_data { id: id as Token, logit: *logit, p: 0.0 }),
-        );
+        self.candidates.extend(numbered.map(|(id, logit)| sys::llama_token_data {
+            id: id as Token,
+            logit: *logit,
+            p: 0.0,
+        }));
     }
 
     fn apply(&mut self) -> Result<Token> {
@@ -157,11 +159,7 @@ impl NativeGrammar {
         // SAFETY: both strings end with zero and outlive the call, which copies them and
         // catches C++ exceptions; the vocabulary outlives the grammar through the `Arc`.
         let pointer = unsafe {
-            sys::llama_rs_sampler_init_grammar(
-                model.vocabulary(),
-                text.as_ptr(),
-                c"root".as_ptr(),
-            )
+            sys::llama_rs_sampler_init_grammar(model.vocabulary(), text.as_ptr(), c"root".as_ptr())
         };
         let Some(pointer) = NonNull::new(pointer) else {
             let reason = take_complaint();
@@ -218,8 +216,7 @@ pub(crate) fn schema_to_grammar(schema: &str) -> Result<String> {
     // SAFETY: the schema ends with zero; the wrapper catches C++ exceptions and, on success,
     // hands over a string that is freed below.
     unsafe {
-        let status =
-            sys::llama_rs_json_schema_to_grammar(text.as_ptr(), true, &raw mut grammar);
+        let status = sys::llama_rs_json_schema_to_grammar(text.as_ptr(), true, &raw mut grammar);
         if status != sys::LLAMA_RS_STATUS_OK || grammar.is_null() {
             return Err(refused(""));
         }

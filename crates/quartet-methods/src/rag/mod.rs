@@ -80,7 +80,9 @@ pub(crate) async fn answer(
     }
 
     let budget = options.passage_tokens.min(room);
-    let chosen = choose(&hits, ports.reader, budget, options.passages).await?;
+    let mut chosen = choose(&hits, ports.reader, budget, options.passages).await?;
+    // The best passage stands next to the question, where a small model looks first.
+    chosen.reverse();
     let quoted: Vec<String> = chosen
         .iter()
         .enumerate()

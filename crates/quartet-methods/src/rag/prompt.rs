@@ -21,7 +21,7 @@ pub struct Template {
 impl Template {
     /// Answer from passages.
     pub const RAG: Self =
-        Self { name: "rag.v1", source: include_str!("../../../../assets/prompts/rag.v1.txt") };
+        Self { name: "rag.v2", source: include_str!("../../../../assets/prompts/rag.v2.txt") };
     /// Answer without passages.
     pub const NONE: Self =
         Self { name: "none.v1", source: include_str!("../../../../assets/prompts/none.v1.txt") };
@@ -78,14 +78,15 @@ fn substitute(template: &str, values: &[(&str, &str)]) -> String {
     filled
 }
 
-/// The line that quotes a passage: `[number] title, page n: text`.
+/// The line that quotes a passage: `[number] "title": text`. The page is left out: small models
+/// copy it into their answers, and citations are ours to make.
 #[must_use]
 pub fn quotation(number: usize, passage: &Passage, text: &str) -> String {
     let mut title = one_line(&passage.title);
     if let Some((place, _)) = title.char_indices().nth(MAX_TITLE_CHARACTERS) {
         title.truncate(place);
     }
-    format!("[{number}] {title}, page {}: {}", passage.span.page, one_line(text))
+    format!("[{number}] \u{201c}{title}\u{201d}: {}", one_line(text))
 }
 
 const MAX_TITLE_CHARACTERS: usize = 80;
