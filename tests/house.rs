@@ -36,11 +36,38 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// Crates that speak HTTP or TLS, or exist to reach the network.
 const NETWORK_CRATES: &[&str] = &[
-    "actix-web", "async-tls", "attohttpc", "axum", "curl", "curl-sys", "h2", "h3", "hf-hub",
-    "hyper", "hyper-tls", "hyper-util", "isahc", "minreq", "native-tls", "openssl", "openssl-sys",
-    "quinn", "reqwest", "rustls", "schannel", "security-framework", "surf", "tiny_http",
-    "tokio-native-tls", "tokio-rustls", "tokio-tungstenite", "tungstenite", "ureq", "warp",
-    "webpki", "webpki-roots",
+    "actix-web",
+    "async-tls",
+    "attohttpc",
+    "axum",
+    "curl",
+    "curl-sys",
+    "h2",
+    "h3",
+    "hf-hub",
+    "hyper",
+    "hyper-tls",
+    "hyper-util",
+    "isahc",
+    "minreq",
+    "native-tls",
+    "openssl",
+    "openssl-sys",
+    "quinn",
+    "reqwest",
+    "rustls",
+    "schannel",
+    "security-framework",
+    "surf",
+    "tiny_http",
+    "tokio-native-tls",
+    "tokio-rustls",
+    "tokio-tungstenite",
+    "tungstenite",
+    "ureq",
+    "warp",
+    "webpki",
+    "webpki-roots",
 ];
 
 /// The largest source file, in bytes: a room one can see at a glance.
@@ -94,15 +121,14 @@ fn sources() -> BTreeMap<String, String> {
 
 /// The lines of a source that are code, with trailing comments cut.
 fn code(source: &str) -> impl Iterator<Item = &str> {
-    source.lines().map(str::trim).filter(|line| !line.starts_with("//")).map(|line| {
-        line.split(" // ").next().unwrap_or(line)
-    })
+    source
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with("//"))
+        .map(|line| line.split(" // ").next().unwrap_or(line))
 }
 
-fn offenders(
-    within: impl Fn(&str) -> bool,
-    is_offence: impl Fn(&str) -> bool,
-) -> Vec<String> {
+fn offenders(within: impl Fn(&str) -> bool, is_offence: impl Fn(&str) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for (name, source) in sources() {
         if within(&name) {
@@ -126,7 +152,9 @@ fn dependencies_only_point_down() {
             continue;
         }
         seen += 1;
-        let allowed = allowed.get(name).unwrap_or_else(|| panic!("{name} is not in MAY_USE: say what it may use"));
+        let allowed = allowed
+            .get(name)
+            .unwrap_or_else(|| panic!("{name} is not in MAY_USE: say what it may use"));
         for dependency in list(&package["dependencies"]) {
             let used = text(&dependency["name"]);
             let is_test_only = dependency["kind"] == "dev";
@@ -154,7 +182,11 @@ fn nothing_depends_on_http_or_tls() {
         .collect();
     let reachable: Vec<&str> = found
         .into_iter()
-        .filter(|name| resolved.iter().any(|id| id.contains(&format!("/{name}@")) || id.contains(&format!("#{name}@"))))
+        .filter(|name| {
+            resolved
+                .iter()
+                .any(|id| id.contains(&format!("/{name}@")) || id.contains(&format!("#{name}@")))
+        })
         .collect();
     assert!(reachable.is_empty(), "network crates in the build: {reachable:?}");
 }
@@ -163,16 +195,22 @@ fn nothing_depends_on_http_or_tls() {
 fn no_code_opens_a_socket() {
     let found = offenders(
         |name| !name.ends_with("house.rs"),
-        |line| ["std::net", "tokio::net", "TcpListener", "TcpStream", "UdpSocket", "UnixListener"].iter().any(|word| line.contains(word)),
+        |line| {
+            ["std::net", "tokio::net", "TcpListener", "TcpStream", "UdpSocket", "UnixListener"]
+                .iter()
+                .any(|word| line.contains(word))
+        },
     );
     assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]
 fn only_quartet_llm_is_unsafe_or_knows_the_engine() {
-    let elsewhere = |name: &str| !name.starts_with("crates/quartet-llm/") && !name.ends_with("house.rs");
+    let elsewhere =
+        |name: &str| !name.starts_with("crates/quartet-llm/") && !name.ends_with("house.rs");
     let unsafe_code = offenders(elsewhere, |line| {
-        line.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(|word| word == "unsafe")
+        line.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+            .any(|word| word == "unsafe")
     });
     assert!(unsafe_code.is_empty(), "{unsafe_code:#?}");
     let engine = offenders(elsewhere, |line| line.contains("llama_") || line.contains("llama-cpp"));
@@ -183,7 +221,11 @@ fn only_quartet_llm_is_unsafe_or_knows_the_engine() {
 fn types_do_no_io() {
     let found = offenders(
         |name| name.starts_with("crates/quartet-types/src"),
-        |line| ["std::fs", "std::env", "std::process", "tokio", "File::"].iter().any(|word| line.contains(word)),
+        |line| {
+            ["std::fs", "std::env", "std::process", "tokio", "File::"]
+                .iter()
+                .any(|word| line.contains(word))
+        },
     );
     assert!(found.is_empty(), "{found:#?}");
 }
@@ -192,7 +234,11 @@ fn types_do_no_io() {
 fn methods_and_metrics_are_given_what_they_need() {
     let found = offenders(
         |name| name.starts_with("crates/quartet-methods/src"),
-        |line| ["std::fs", "tokio::fs", "File::", "sqlx", "tantivy", "std::process", "std::env::"].iter().any(|word| line.contains(word)),
+        |line| {
+            ["std::fs", "tokio::fs", "File::", "sqlx", "tantivy", "std::process", "std::env::"]
+                .iter()
+                .any(|word| line.contains(word))
+        },
     );
     assert!(found.is_empty(), "{found:#?}");
 }
@@ -200,7 +246,11 @@ fn methods_and_metrics_are_given_what_they_need() {
 #[test]
 fn only_the_terminal_program_prints() {
     let found = offenders(
-        |name| name.starts_with("crates/") && name.contains("/src/") && !name.starts_with("crates/quartet-cli/"),
+        |name| {
+            name.starts_with("crates/")
+                && name.contains("/src/")
+                && !name.starts_with("crates/quartet-cli/")
+        },
         |line| ["println!", "print!(", "eprintln!", "dbg!("].iter().any(|word| line.contains(word)),
     );
     assert!(found.is_empty(), "{found:#?}");
@@ -208,8 +258,11 @@ fn only_the_terminal_program_prints() {
 
 #[test]
 fn rooms_are_small() {
-    let mut sizes: Vec<(u64, String)> =
-        sources().into_iter().filter(|(name, _)| name.contains("/src/")).map(|(name, source)| (source.len() as u64, name)).collect();
+    let mut sizes: Vec<(u64, String)> = sources()
+        .into_iter()
+        .filter(|(name, _)| name.contains("/src/"))
+        .map(|(name, source)| (source.len() as u64, name))
+        .collect();
     sizes.sort();
     let too_large: Vec<_> = sizes.iter().filter(|(size, _)| *size > LARGEST_FILE).collect();
     assert!(too_large.is_empty(), "split by meaning: {too_large:#?}");

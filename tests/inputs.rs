@@ -13,7 +13,10 @@ fn a_path_that_is_not_there_is_named() {
     let home = Home::new();
     let (code, error) = home.failure(&["import", "no-such-folder"]);
     assert_eq!(code, 3, "{error:#}");
-    assert!(error["subject"].as_str().is_some_and(|subject| subject.contains("no-such-folder")), "{error:#}");
+    assert!(
+        error["subject"].as_str().is_some_and(|subject| subject.contains("no-such-folder")),
+        "{error:#}"
+    );
     has_hint(&error);
 }
 
@@ -32,13 +35,20 @@ fn an_empty_question_and_an_unknown_method_are_refused() {
 #[test]
 fn a_file_that_is_no_model_is_refused_before_it_is_loaded() {
     let home = Home::new();
-    for (name, content) in [("empty.gguf", &b""[..]), ("text.gguf", b"GGUF but not really"), ("picture.gguf", b"\x89PNG\r\n")] {
+    for (name, content) in [
+        ("empty.gguf", &b""[..]),
+        ("text.gguf", b"GGUF but not really"),
+        ("picture.gguf", b"\x89PNG\r\n"),
+    ] {
         let path = home.path().join(name);
         fs::write(&path, content).expect("written");
         let path = path.to_str().expect("UTF-8");
         let (code, error) = home.failure(&["ask", "Why?", "--method", "none", "--base", path]);
         assert_eq!((code, &error["code"]), (5, &Value::from("bad_model")), "{error:#}");
-        assert!(error["subject"].as_str().is_some_and(|subject| subject.contains(name)), "{error:#}");
+        assert!(
+            error["subject"].as_str().is_some_and(|subject| subject.contains(name)),
+            "{error:#}"
+        );
     }
 }
 
@@ -71,10 +81,17 @@ fn hostile_files_do_not_keep_good_ones_out() {
             assert_eq!(document["status"], "ready", "{document:#}");
         } else if !path.ends_with("cut.pdf") {
             assert_eq!(document["status"], "failed", "{document:#}");
-            assert!(document["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{document:#}");
+            assert!(
+                document["reason"].as_str().is_some_and(|reason| !reason.is_empty()),
+                "{document:#}"
+            );
         }
     }
-    assert_eq!(documents["documents"].as_array().map(Vec::len), Some(4), "every file given is listed");
+    assert_eq!(
+        documents["documents"].as_array().map(Vec::len),
+        Some(4),
+        "every file given is listed"
+    );
 }
 
 #[test]
@@ -100,7 +117,12 @@ fn a_question_of_a_hundred_thousand_characters_is_refused_by_number() {
     let question = "why is it so and not otherwise? ".repeat(3200);
     let (code, error) = home.failure(&["ask", &question, "--method", "none"]);
     assert_eq!((code, &error["code"]), (6, &Value::from("prompt_too_long")), "{error:#}");
-    assert!(error["message"].as_str().is_some_and(|message| message.chars().any(|letter| letter.is_ascii_digit())), "{error:#}");
+    assert!(
+        error["message"]
+            .as_str()
+            .is_some_and(|message| message.chars().any(|letter| letter.is_ascii_digit())),
+        "{error:#}"
+    );
     has_hint(&error);
 }
 
@@ -110,10 +132,18 @@ fn a_data_folder_that_cannot_be_written_is_named() {
     // A file in the place of the folder stops even a superuser.
     let blocked = home.path().join("blocked");
     fs::write(&blocked, b"in the way").expect("written");
-    let output = home.command().env("QUARTET_HOME", &blocked).args(["--json", "import", "assets/samples"]).output().expect("starts");
+    let output = home
+        .command()
+        .env("QUARTET_HOME", &blocked)
+        .args(["--json", "import", "assets/samples"])
+        .output()
+        .expect("starts");
     assert!(output.status.code().is_some_and(|code| code != 0), "{}", output.status);
     let error = &quartet_tests::parse(&output)["error"];
-    assert!(error["subject"].as_str().is_some_and(|subject| subject.contains("blocked")), "{error:#}");
+    assert!(
+        error["subject"].as_str().is_some_and(|subject| subject.contains("blocked")),
+        "{error:#}"
+    );
     has_hint(error);
 }
 
@@ -123,7 +153,12 @@ fn two_imports_into_one_folder_do_not_mix() {
         return;
     }
     let home = Home::new();
-    let mut first = home.command().args(["--json", "import", "assets/samples"]).stdout(std::process::Stdio::null()).spawn().expect("starts");
+    let mut first = home
+        .command()
+        .args(["--json", "import", "assets/samples"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("starts");
     let mut refused = None;
     while first.try_wait().expect("alive or not").is_none() {
         let second = home.run(&["--json", "import", "assets/samples"]);

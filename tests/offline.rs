@@ -21,7 +21,16 @@ fn no_internet_socket_is_opened_by_import_and_ask() {
         &["ask", "Who signed the contract?"],
         &["search", "contract"],
     ] {
-        let watched = ["strace", "-f", "-qq", "-e", "trace=socket,connect,bind,listen", "-A", "-o", trace_argument];
+        let watched = [
+            "strace",
+            "-f",
+            "-qq",
+            "-e",
+            "trace=socket,connect,bind,listen",
+            "-A",
+            "-o",
+            trace_argument,
+        ];
         must_succeed(&home.wrapped(&watched).args(arguments).output().expect("strace starts"));
     }
     let calls = fs::read_to_string(&trace).expect("a trace");
@@ -36,6 +45,18 @@ fn it_works_where_there_is_no_network_at_all() {
     }
     let home = Home::new();
     let cut_off = ["unshare", "--map-root-user", "--net"];
-    must_succeed(&home.wrapped(&cut_off).args(["import", "assets/samples"]).output().expect("unshare starts"));
-    must_succeed(&home.wrapped(&cut_off).args(["ask", "Who signed the contract?"]).output().expect("unshare starts"));
+    must_succeed(
+        &home
+            .wrapped(&cut_off)
+            .args(["import", "assets/samples"])
+            .output()
+            .expect("unshare starts"),
+    );
+    must_succeed(
+        &home
+            .wrapped(&cut_off)
+            .args(["ask", "Who signed the contract?"])
+            .output()
+            .expect("unshare starts"),
+    );
 }

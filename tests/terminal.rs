@@ -23,7 +23,8 @@ fn imported() -> Option<Home> {
 }
 
 fn sample_questions() -> Vec<Value> {
-    let text = fs::read_to_string(root().join("assets/samples/questions.jsonl")).expect("questions");
+    let text =
+        fs::read_to_string(root().join("assets/samples/questions.jsonl")).expect("questions");
     text.lines().map(|line| serde_json::from_str(line).expect("a question per line")).collect()
 }
 
@@ -58,7 +59,12 @@ fn samples_are_imported_found_and_answered() {
     assert!(answer["usage"]["tokens_read"].as_u64() > Some(100), "{answer:#}");
     let text = answer["text"].as_str().expect("text");
     assert!(!text.trim().is_empty());
-    assert!(answer["prompt"].as_str().expect("the prompt").contains(question["question"].as_str().unwrap()));
+    assert!(
+        answer["prompt"]
+            .as_str()
+            .expect("the prompt")
+            .contains(question["question"].as_str().unwrap())
+    );
     for index in answer["used"].as_array().expect("citations") {
         let index = usize::try_from(index.as_u64().expect("an index")).unwrap();
         assert!(answer["retrieved"][index]["passage"]["span"]["page"].as_u64() >= Some(1));
@@ -75,19 +81,41 @@ fn an_exam_reports_every_metric_for_every_method() {
     let Some(home) = imported() else { return };
     let report = home.path().join("report.json");
     let _ = home.json(&[
-        "exam", "--questions", "assets/samples/questions.jsonl", "assets/samples/unanswerable.jsonl",
-        "--methods", "none,rag", "--limit", "4", "--report", report.to_str().expect("UTF-8"),
+        "exam",
+        "--questions",
+        "assets/samples/questions.jsonl",
+        "assets/samples/unanswerable.jsonl",
+        "--methods",
+        "none,rag",
+        "--limit",
+        "4",
+        "--report",
+        report.to_str().expect("UTF-8"),
     ]);
-    let report: Value = serde_json::from_slice(&fs::read(report).expect("the report")).expect("JSON");
+    let report: Value =
+        serde_json::from_slice(&fs::read(report).expect("the report")).expect("JSON");
     for method in ["none", "rag"] {
-        for metric in ["exact_match", "f1", "contains", "first_token_ms", "total_ms", "tokens_read", "tokens_written"] {
+        for metric in [
+            "exact_match",
+            "f1",
+            "contains",
+            "first_token_ms",
+            "total_ms",
+            "tokens_read",
+            "tokens_written",
+        ] {
             let value = &report["methods"][method][metric];
-            let (mean, low, high) = (value["mean"].as_f64(), value["low"].as_f64(), value["high"].as_f64());
+            let (mean, low, high) =
+                (value["mean"].as_f64(), value["low"].as_f64(), value["high"].as_f64());
             assert!(low <= mean && mean <= high && mean.is_some(), "{method} {metric}: {value}");
         }
     }
     for metric in ["recall_at_5", "recall_at_10", "mrr"] {
-        assert!(report["methods"]["rag"][metric]["mean"].is_number(), "{metric}: {:#}", report["methods"]["rag"]);
+        assert!(
+            report["methods"]["rag"][metric]["mean"].is_number(),
+            "{metric}: {:#}",
+            report["methods"]["rag"]
+        );
     }
     assert_eq!(report["questions"].as_array().expect("rows").len(), 8, "4 questions by 2 methods");
 }

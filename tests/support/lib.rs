@@ -18,7 +18,11 @@ pub fn program() -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
     let profile = test.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST");
     let program = profile.join("quartet");
-    assert!(program.is_file(), "{} is missing: run `cargo build --release` first", program.display());
+    assert!(
+        program.is_file(),
+        "{} is missing: run `cargo build --release` first",
+        program.display()
+    );
     program
 }
 
@@ -42,7 +46,8 @@ pub fn models_are_installed() -> bool {
             models.iter().any(|model| model["name"] == *name && model["path"].is_string())
         })
     });
-    installed || skip::<()>("the models `small` and `embedder` are absent; run `make models`").is_some()
+    installed
+        || skip::<()>("the models `small` and `embedder` are absent; run `make models`").is_some()
 }
 
 /// Whether a command of the system is there.

@@ -38,7 +38,11 @@ pub(crate) struct CollectionSearcher {
 }
 
 impl CollectionSearcher {
-    pub(crate) fn new(library: Arc<Library>, collection: CollectionId, embedder: EngineEmbedder) -> Self {
+    pub(crate) fn new(
+        library: Arc<Library>,
+        collection: CollectionId,
+        embedder: EngineEmbedder,
+    ) -> Self {
         Self { library, collection, embedder }
     }
 }
@@ -161,7 +165,8 @@ impl Quartet {
         cancel: &CancellationToken,
         sink: &mut (dyn FnMut(AnswerEvent) + Send),
     ) -> Result<Answer> {
-        let mut answers = self.compare(request, &[request.method], cancel, &mut |_, event| sink(event)).await?;
+        let mut answers =
+            self.compare(request, &[request.method], cancel, &mut |_, event| sink(event)).await?;
         answers.pop().ok_or_else(|| Error::internal("no answer"))
     }
 
@@ -177,7 +182,8 @@ impl Quartet {
         sink: &mut (dyn FnMut(Method, AnswerEvent) + Send),
     ) -> Result<Vec<Answer>> {
         let first = *methods.first().ok_or_else(|| {
-            Error::new(ErrorCode::InvalidInput, "no method to compare").hint("For example: --methods none,rag")
+            Error::new(ErrorCode::InvalidInput, "no method to compare")
+                .hint("For example: --methods none,rag")
         })?;
         let mut question = Question::fresh(request.question.clone());
         question.check()?;
@@ -196,8 +202,9 @@ impl Quartet {
             .await?;
         let mut answers = Vec::new();
         for &method in methods {
-            let answer =
-                answering.answer(method, &question, cancel, &mut |event| sink(method, event)).await?;
+            let answer = answering
+                .answer(method, &question, cancel, &mut |event| sink(method, event))
+                .await?;
             answers.push(answer);
         }
         self.remember(&request.collection, request.follow_up, &mut answers).await?;

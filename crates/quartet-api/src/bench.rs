@@ -4,6 +4,7 @@ use crate::Quartet;
 use crate::pages::PdfReader;
 use crate::workers::worker_command;
 use quartet_library::PageReader as _;
+pub use quartet_library::bench::SearchSpeed;
 use quartet_library::bench::search_speed;
 use quartet_types::{Error, ErrorCode, Result};
 use serde::Serialize;
@@ -55,21 +56,6 @@ pub struct EngineSpeed {
     pub decode_ratio: f64,
 }
 
-/// Search at one size.
-#[derive(Debug, Clone, Serialize)]
-pub struct SearchSpeed {
-    /// Chunks in the collection.
-    pub chunks: usize,
-    /// Median search, in milliseconds.
-    pub p50_ms: f64,
-    /// 99th percentile, in milliseconds.
-    pub p99_ms: f64,
-    /// Opening the data folder and the first search, in milliseconds.
-    pub cold_start_ms: f64,
-    /// Building both indexes, in seconds.
-    pub index_seconds: f64,
-}
-
 /// Reading PDFs: our worker processes against `pdftotext`, the same files in turn.
 #[derive(Debug, Clone, Serialize)]
 pub struct ImportSpeed {
@@ -95,8 +81,14 @@ impl Quartet {
     ///
     /// # Errors
     /// `InvalidInput` for an unknown part; whatever stops a measurement.
-    pub async fn bench(&self, request: &BenchRequest, cancel: &CancellationToken, on_part: &(dyn Fn(&str) + Send + Sync)) -> Result<BenchReport> {
-        let mut report = BenchReport { machine: crate::machine_in_words(), ..BenchReport::default() };
+    pub async fn bench(
+        &self,
+        request: &BenchRequest,
+        cancel: &CancellationToken,
+        on_part: &(dyn Fn(&str) + Send + Sync),
+    ) -> Result<BenchReport> {
+        let mut report =
+            BenchReport { machine: crate::machine_in_words(), ..BenchReport::default() };
         for part in &request.parts {
             if cancel.is_cancelled() {
                 return Err(Error::cancelled());
@@ -110,7 +102,8 @@ impl Quartet {
                 }
                 "search" => {
                     let sizes = [1_000, 100_000, request.chunks];
-                    let mut sizes: Vec<usize> = sizes.into_iter().filter(|&size| size <= request.chunks).collect();
+                    let mut sizes: Vec<usize> =
+                        sizes.into_iter().filter(|&size| size <= request.chunks).collect();
                     sizes.dedup();
                     for chunks in sizes {
                         on_part(&format!("search: {chunks} chunks"));
@@ -122,8 +115,11 @@ impl Quartet {
                     report.import = Some(self.import_speed(&request.pdfs, cancel).await?);
                 }
                 other => {
-                    return Err(Error::new(ErrorCode::InvalidInput, format!("nothing called `{other}` is measured"))
-                        .hint("Parts: engine, search, import."));
+                    return Err(Error::new(
+                        ErrorCode::InvalidInput,
+                        format!("nothing called `{other}` is measured"),
+                    )
+                    .hint("Parts: engine, search, import."));
                 }
             }
         }
@@ -141,9 +137,15 @@ impl Quartet {
         Ok(EngineSpeed {
             model: name.to_owned(),
             engine_build: compared.engine_build,
-            prefill: (compared.bare.prefill_tokens_per_second, compared.ours.prefill_tokens_per_second),
+            prefill: (
+                compared.bare.prefill_tokens_per_second,
+                compared.ours.prefill_tokens_per_second,
+            ),
             prefill_ratio: compared.prefill_ratio,
-            decode: (compared.bare.decode_tokens_per_second, compared.ours.decode_tokens_per_second),
+            decode: (
+                compared.bare.decode_tokens_per_second,
+                compared.ours.decode_tokens_per_second,
+            ),
             decode_ratio: compared.decode_ratio,
         })
     }
@@ -153,17 +155,14 @@ impl Quartet {
         let folder = self.paths.data.join(format!("bench-{}", std::process::id()));
         let measured = search_speed(&folder, chunks, SEARCHES).await;
         let _ = std::fs::remove_dir_all(&folder);
-        let measured = measured?;
-        Ok(SearchSpeed {
-            chunks: measured.chunks,
-            p50_ms: measured.p50_ms,
-            p99_ms: measured.p99_ms,
-            cold_start_ms: measured.cold_start_ms,
-            index_seconds: measured.index_seconds,
-        })
+        measured
     }
 
-    async fn import_speed(&self, paths: &[PathBuf], cancel: &CancellationToken) -> Result<ImportSpeed> {
+    async fn import_speed(
+        &self,
+        paths: &[PathBuf],
+        cancel: &CancellationToken,
+    ) -> Result<ImportSpeed> {
         let reader = PdfReader::new(worker_command(&self.program, "pdf"), &self.settings);
         let (mut files, mut pages, mut ours, mut theirs) = (0, 0, 0.0, Some(0.0));
         for path in pdfs(paths) {
@@ -180,17 +179,26 @@ impl Quartet {
             }
         }
         if files == 0 {
-            return Err(Error::new(ErrorCode::NotFound, "there is no readable PDF").hint("Name PDFs or folders with --pdfs."));
+            return Err(Error::new(ErrorCode::NotFound, "there is no readable PDF")
+                .hint("Name PDFs or folders with --pdfs."));
         }
         #[expect(clippy::cast_precision_loss, reason = "counts of pages")]
         let speed = |seconds: f64| pages as f64 / seconds.max(f64::MIN_POSITIVE);
         let (ours, theirs) = (speed(ours), theirs.map(speed));
-        Ok(ImportSpeed { files, pages, ours, pdftotext: theirs, ratio: theirs.map(|theirs| ours / theirs) })
+        Ok(ImportSpeed {
+            files,
+            pages,
+            ours,
+            pdftotext: theirs,
+            ratio: theirs.map(|theirs| ours / theirs),
+        })
     }
 }
 
 fn pdfs(paths: &[PathBuf]) -> Vec<PathBuf> {
-    let is_pdf = |path: &Path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pdf"));
+    let is_pdf = |path: &Path| {
+        path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pdf"))
+    };
     let mut found: Vec<PathBuf> = paths
         .iter()
         .flat_map(|path| walkdir::WalkDir::new(path).into_iter().flatten())

@@ -65,7 +65,12 @@ impl Quartet {
             machine: machine_in_words(),
             data: self.paths.data.display().to_string(),
             settings: self.paths.settings.display().to_string(),
-            model_folders: self.paths.models.iter().map(|path| path.display().to_string()).collect(),
+            model_folders: self
+                .paths
+                .models
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect(),
             devices,
             base,
             fingerprints,

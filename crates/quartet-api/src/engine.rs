@@ -156,7 +156,11 @@ pub(crate) struct EngineEmbedder {
 }
 
 impl EngineEmbedder {
-    pub(crate) async fn load(engine: Arc<Engine>, model: InstalledModel, cancel: &CancellationToken) -> Result<Self> {
+    pub(crate) async fn load(
+        engine: Arc<Engine>,
+        model: InstalledModel,
+        cancel: &CancellationToken,
+    ) -> Result<Self> {
         let description = engine.load(&model, EMBEDDER_CONTEXT, cancel, |_| {}).await?;
         let (_, sha256) = engine.models.verified(&model)?;
         let key = format!("{sha256}+{}", description.engine_build);
@@ -183,7 +187,8 @@ impl Embedder for EngineEmbedder {
     }
 
     async fn embed(&self, texts: &[String], cancel: &CancellationToken) -> Result<Vec<f32>> {
-        let request = EngineRequest::Embed { model: self.model.name.clone(), texts: texts.to_vec() };
+        let request =
+            EngineRequest::Embed { model: self.model.name.clone(), texts: texts.to_vec() };
         match self.engine.call(request, cancel, |_| {}).await? {
             EngineReply::Embedded { values, .. } => Ok(values),
             other => Err(unexpected(&other)),

@@ -37,7 +37,12 @@ pub struct ExamRequest {
 
 #[async_trait]
 impl Examinee for Answering {
-    async fn answer(&self, method: Method, question: &str, cancel: &CancellationToken) -> Result<Answer> {
+    async fn answer(
+        &self,
+        method: Method,
+        question: &str,
+        cancel: &CancellationToken,
+    ) -> Result<Answer> {
         Self::answer(self, method, &Question::fresh(question), cancel, &mut |_| {}).await
     }
 }
@@ -71,7 +76,14 @@ impl Quartet {
         }
 
         let answering = self
-            .prepare(&request.methods, &request.collection, request.base.as_deref(), true, cancel, on_loading)
+            .prepare(
+                &request.methods,
+                &request.collection,
+                request.base.as_deref(),
+                true,
+                cancel,
+                on_loading,
+            )
             .await?;
         let fingerprint = match self.find_collection(&request.collection).await {
             Ok(collection) => Some(self.library.fingerprint(collection.id).await?),
@@ -88,7 +100,8 @@ impl Quartet {
             fingerprint,
             env!("CARGO_PKG_VERSION")
         ));
-        let key: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let key: String =
+            hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let partial = self.paths.data.join("exams").join(format!("{key}.jsonl"));
         let done = if request.fresh { Vec::new() } else { read_rows(&partial) };
         let mut keep = Rows::open(&partial, &done)?;
@@ -119,12 +132,15 @@ impl Quartet {
                 commit: option_env!("QUARTET_COMMIT").map(str::to_owned),
                 machine: Some(crate::doctor::machine_in_words()),
                 date: None,
-                sample: request.limit.map(|limit| format!("{limit} of {asked_of}, seed {}", request.seed)),
+                sample: request
+                    .limit
+                    .map(|limit| format!("{limit} of {asked_of}, seed {}", request.seed)),
                 notes: Vec::new(),
             },
         );
         if let Some(path) = &request.report {
-            let bytes = serde_json::to_vec_pretty(&report).map_err(|error| Error::internal(error.to_string()))?;
+            let bytes = serde_json::to_vec_pretty(&report)
+                .map_err(|error| Error::internal(error.to_string()))?;
             write_atomically(path, &bytes)?;
         }
         // Whole: the next exam of this key starts over.
@@ -137,9 +153,11 @@ impl Quartet {
 fn check_writable(report: &std::path::Path) -> Result<()> {
     let folder = report.parent().filter(|folder| !folder.as_os_str().is_empty());
     match folder {
-        Some(folder) if !folder.is_dir() => Err(Error::new(ErrorCode::NotFound, "the folder of the report does not exist")
-            .hint("Make the folder first, or choose another place with --report.")
-            .about_path(folder)),
+        Some(folder) if !folder.is_dir() => {
+            Err(Error::new(ErrorCode::NotFound, "the folder of the report does not exist")
+                .hint("Make the folder first, or choose another place with --report.")
+                .about_path(folder))
+        }
         _ => Ok(()),
     }
 }
@@ -162,7 +180,8 @@ impl Rows {
             fs::create_dir_all(folder).map_err(failed)?;
         }
         // Written anew, so that a line cut by a crash does not stay in the middle.
-        let mut rows = Self { file: fs::File::create(path).map_err(failed)?, path: path.to_owned() };
+        let mut rows =
+            Self { file: fs::File::create(path).map_err(failed)?, path: path.to_owned() };
         for row in done {
             rows.append(row)?;
         }
@@ -170,7 +189,8 @@ impl Rows {
     }
 
     fn append(&mut self, row: &QuestionResult) -> Result<()> {
-        let mut line = serde_json::to_vec(row).map_err(|error| Error::internal(error.to_string()))?;
+        let mut line =
+            serde_json::to_vec(row).map_err(|error| Error::internal(error.to_string()))?;
         line.push(b'\n');
         self.file.write_all(&line).map_err(|error| Error::from_io(&error, &self.path))
     }

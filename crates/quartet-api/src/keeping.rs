@@ -160,7 +160,8 @@ impl Quartet {
         }
         let embedder = self.embedder(cancel).await?;
         let reader = PdfReader::new(worker_command(&self.program, "pdf"), &self.settings);
-        let importer = Importer { library: &self.library, reader: &reader, embedder: &embedder, on_progress };
+        let importer =
+            Importer { library: &self.library, reader: &reader, embedder: &embedder, on_progress };
         match work {
             Work::Paths(collection, paths) => importer.import(collection, paths, cancel).await,
             Work::Retry(collection) => importer.retry(collection, cancel).await,
@@ -195,7 +196,9 @@ impl Quartet {
     /// The last turns of the newest conversation in a collection, oldest first.
     pub(crate) async fn last_turns(&self, collection: &str) -> Result<Vec<Turn>> {
         let collection = self.library.collection(collection).await?;
-        let Some(chat) = self.library.last_chat(collection.id).await? else { return Ok(Vec::new()) };
+        let Some(chat) = self.library.last_chat(collection.id).await? else {
+            return Ok(Vec::new());
+        };
         let answers = self.library.answers(chat).await?;
         let turns = answers.into_iter().map(|answer| Turn {
             question: answer.searched_question.unwrap_or(answer.question),
@@ -207,7 +210,12 @@ impl Quartet {
 
     /// Keeps answers in the newest conversation, or in a new one. An answer to nobody's
     /// documents is not kept; one that cannot be kept is still an answer.
-    pub(crate) async fn remember(&self, collection: &str, follow_up: bool, answers: &mut [Answer]) -> Result<()> {
+    pub(crate) async fn remember(
+        &self,
+        collection: &str,
+        follow_up: bool,
+        answers: &mut [Answer],
+    ) -> Result<()> {
         let collection = match self.library.collection(collection).await {
             Ok(collection) => collection,
             Err(error) if error.code == ErrorCode::NotFound => return Ok(()),

@@ -38,8 +38,8 @@ mod paths;
 mod settings;
 mod workers;
 
-pub use answering::{AskRequest, Answering};
-pub use bench::{BenchReport, BenchRequest};
+pub use answering::{Answering, AskRequest};
+pub use bench::{BenchReport, BenchRequest, EngineSpeed, ImportSpeed, SearchSpeed};
 pub use doctor::{Diagnosis, machine_in_words};
 pub use examining::ExamRequest;
 pub use keeping::{ImportReport, OnProgress};
@@ -129,7 +129,8 @@ impl Quartet {
     /// `ModelMissing` or `BadModel`.
     pub fn fit(&self, model: &str, context: u32) -> Result<FitEstimate> {
         let model = self.models.find(model)?;
-        let path = model.path.ok_or_else(|| Error::internal("an installed model without a file"))?;
+        let path =
+            model.path.ok_or_else(|| Error::internal("an installed model without a file"))?;
         self.models.fit(&path, context)
     }
 
@@ -142,9 +143,14 @@ impl Quartet {
     }
 
     /// The base model: as asked for, else as set, else as measured for this machine.
-    async fn base_model(&self, asked: Option<&str>, cancel: &CancellationToken) -> Result<InstalledModel> {
+    async fn base_model(
+        &self,
+        asked: Option<&str>,
+        cancel: &CancellationToken,
+    ) -> Result<InstalledModel> {
         let profile = self.profile_path();
-        machine::choose_base(asked, &self.settings, &self.models, &self.engine, &profile, cancel).await
+        machine::choose_base(asked, &self.settings, &self.models, &self.engine, &profile, cancel)
+            .await
     }
 
     fn profile_path(&self) -> PathBuf {
@@ -156,7 +162,11 @@ impl Quartet {
         EngineEmbedder::load(Arc::clone(&self.engine), model, cancel).await
     }
 
-    async fn searcher(&self, collection: &str, cancel: &CancellationToken) -> Result<CollectionSearcher> {
+    async fn searcher(
+        &self,
+        collection: &str,
+        cancel: &CancellationToken,
+    ) -> Result<CollectionSearcher> {
         let collection = self.find_collection(collection).await?;
         let embedder = self.embedder(cancel).await?;
         Ok(CollectionSearcher::new(Arc::clone(&self.library), collection.id, embedder))

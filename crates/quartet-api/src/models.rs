@@ -1,7 +1,9 @@
 //! Which models there are: the catalog, what is installed, and files the user added.
 
 use crate::paths::Paths;
-use quartet_gguf::{FitRequest, GgufFile, ModelFacts, available_memory, estimate_fit, sha256_of_file};
+use quartet_gguf::{
+    FitRequest, GgufFile, ModelFacts, available_memory, estimate_fit, sha256_of_file,
+};
 use quartet_types::{Error, ErrorCode, FitEstimate, ModelId, Result, Sha256};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -119,13 +121,16 @@ impl ModelStore {
 
     /// Every model of the catalog, installed or not, then every other GGUF in the folders.
     pub(crate) fn list(&self) -> Vec<InstalledModel> {
-        let mut models: Vec<InstalledModel> = self.catalog.iter().map(|entry| self.known(entry)).collect();
+        let mut models: Vec<InstalledModel> =
+            self.catalog.iter().map(|entry| self.known(entry)).collect();
         for folder in &self.folders {
             let Ok(entries) = std::fs::read_dir(folder) else { continue };
             let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
             files.sort();
             for path in files {
-                let is_gguf = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
+                let is_gguf = path
+                    .extension()
+                    .is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
                 let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
                 if is_gguf && !self.catalog.iter().any(|entry| entry.file == name) {
                     models.push(unknown(&path));
@@ -141,12 +146,15 @@ impl ModelStore {
     /// `ModelMissing` with what to do about it.
     pub(crate) fn find(&self, name: &str) -> Result<InstalledModel> {
         let path = Path::new(name);
-        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) && path.is_file() {
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
+            && path.is_file()
+        {
             return Ok(unknown(&crate::paths::absolute(path)?));
         }
         let missing = |message: String| {
-            Error::new(ErrorCode::ModelMissing, message)
-                .hint("`make models` gets the default models; `quartet models` lists what is there.")
+            Error::new(ErrorCode::ModelMissing, message).hint(
+                "`make models` gets the default models; `quartet models` lists what is there.",
+            )
         };
         match self.list().into_iter().find(|model| model.name.0 == name) {
             Some(model) if model.path.is_some() => Ok(model),
@@ -180,7 +188,10 @@ impl ModelStore {
     /// `ModelMissing`; `BadModel` where the digest is not the catalog's.
     pub(crate) fn verified(&self, model: &InstalledModel) -> Result<(PathBuf, Sha256)> {
         let path = model.path.clone().ok_or_else(|| {
-            Error::new(ErrorCode::ModelMissing, format!("the model `{}` is not installed", model.name))
+            Error::new(
+                ErrorCode::ModelMissing,
+                format!("the model `{}` is not installed", model.name),
+            )
         })?;
         let sha256 = self.digest(&path)?;
         if let Some(expected) = &model.expected
@@ -220,24 +231,29 @@ impl ModelStore {
         ModelFacts::from_file(&GgufFile::open(&path)?)?;
         let folder = self.folders.first().ok_or_else(|| Error::internal("no models folder"))?;
         std::fs::create_dir_all(folder).map_err(|error| Error::from_io(&error, folder))?;
-        let name = path.file_name().ok_or_else(|| {
-            Error::new(ErrorCode::InvalidInput, "not a file").about_path(&path)
-        })?;
+        let name = path
+            .file_name()
+            .ok_or_else(|| Error::new(ErrorCode::InvalidInput, "not a file").about_path(&path))?;
         let target = folder.join(name);
         if target.exists() {
-            return Err(Error::new(ErrorCode::InvalidInput, "a model of this name is already there")
-                .hint("Rename the file first.")
-                .about_path(&target));
+            return Err(Error::new(
+                ErrorCode::InvalidInput,
+                "a model of this name is already there",
+            )
+            .hint("Rename the file first.")
+            .about_path(&target));
         }
         #[cfg(unix)]
-        std::os::unix::fs::symlink(&path, &target).map_err(|error| Error::from_io(&error, &target))?;
+        std::os::unix::fs::symlink(&path, &target)
+            .map_err(|error| Error::from_io(&error, &target))?;
         #[cfg(not(unix))]
         std::fs::hard_link(&path, &target).map_err(|error| Error::from_io(&error, &target))?;
         Ok(unknown(&target))
     }
 
     fn known(&self, entry: &CatalogModel) -> InstalledModel {
-        let path = self.folders.iter().map(|folder| folder.join(&entry.file)).find(|path| path.is_file());
+        let path =
+            self.folders.iter().map(|folder| folder.join(&entry.file)).find(|path| path.is_file());
         InstalledModel {
             name: ModelId(entry.name.clone()),
             role: entry.role,

@@ -32,7 +32,8 @@ impl Paths {
     /// # Errors
     /// If there is neither `QUARTET_HOME` nor a home folder.
     pub fn discover() -> Result<Self> {
-        let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let variable =
+            |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let user = directories::ProjectDirs::from("", "", "quartet");
         let user_data = user.as_ref().map(|folders| folders.data_dir().to_owned());
         let home = variable(variables::HOME);

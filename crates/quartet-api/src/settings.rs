@@ -43,7 +43,9 @@ impl Settings {
     pub fn load(path: &Path) -> Result<Self> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
             Err(error) => return Err(Error::from_io(&error, path)),
         };
         let wrong = |message: String| {
@@ -54,7 +56,10 @@ impl Settings {
         let settings: Self =
             toml::from_str(&text).map_err(|error| wrong(error.to_string().trim().to_owned()))?;
         if !(512..=1 << 20).contains(&settings.context) {
-            return Err(wrong(format!("context: {} is not between 512 and 1048576", settings.context)));
+            return Err(wrong(format!(
+                "context: {} is not between 512 and 1048576",
+                settings.context
+            )));
         }
         if settings.pdf_seconds == 0 {
             return Err(wrong("pdf_seconds must be at least 1".to_owned()));
@@ -89,7 +94,10 @@ mod tests {
         assert_eq!(settings, Settings::default());
         let names = toml::Table::try_from(Settings::default()).unwrap();
         for name in names.keys() {
-            assert!(uncommented.contains(&format!("{name} = ")), "{name} is not in assets/config.toml");
+            assert!(
+                uncommented.contains(&format!("{name} = ")),
+                "{name} is not in assets/config.toml"
+            );
         }
     }
 

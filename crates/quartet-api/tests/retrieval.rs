@@ -8,7 +8,9 @@ use quartet_api::CancellationToken;
 use quartet_exam::ranking::ndcg_at_k;
 use quartet_library::{Embedder, Importer, Library, PageReader, ReadDocument, SearchMode};
 use quartet_llm::Model;
-use quartet_types::{CollectionId, Error, Extractor, LoadRequest, ModelId, PageNumber, PageText, Result};
+use quartet_types::{
+    CollectionId, Error, Extractor, LoadRequest, ModelId, PageNumber, PageText, Result,
+};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -38,7 +40,11 @@ struct InProcess(Model);
 impl InProcess {
     fn load() -> Option<Self> {
         let paths = quartet_api::Paths::discover().expect("paths");
-        let path = paths.models.iter().map(|folder| folder.join("all-minilm-l6-v2-q8_0.gguf")).find(|path| path.is_file());
+        let path = paths
+            .models
+            .iter()
+            .map(|folder| folder.join("all-minilm-l6-v2-q8_0.gguf"))
+            .find(|path| path.is_file());
         let Some(path) = path else {
             absent("the embedder");
             return None;
@@ -52,7 +58,10 @@ impl InProcess {
             gpu_layers: Some(0),
             pooling: None,
         };
-        Some(Self(Model::load(&request, None, &AtomicBool::new(false), |_| {}).expect("the embedder loads")))
+        Some(Self(
+            Model::load(&request, None, &AtomicBool::new(false), |_| {})
+                .expect("the embedder loads"),
+        ))
     }
 }
 
@@ -91,7 +100,12 @@ impl PageReader for OnePage {
         _: &CancellationToken,
     ) -> Result<ReadDocument> {
         let text = std::fs::read_to_string(path).map_err(|error| Error::from_io(&error, path))?;
-        let page = PageText { number: PageNumber(1), text, extractor: Extractor::PdfExtract, problems: Vec::new() };
+        let page = PageText {
+            number: PageNumber(1),
+            text,
+            extractor: Extractor::PdfExtract,
+            problems: Vec::new(),
+        };
         let title = Some(String::new());
         Ok(ReadDocument { title, pages: vec![page], page_count: Some(1), problem: None })
     }
@@ -112,9 +126,18 @@ impl Corpus {
         for (number, text) in texts.iter().enumerate() {
             std::fs::write(sources.join(format!("{number:05}.pdf")), text).expect("written");
         }
-        let library = Arc::new(Library::open(&folder.path().join("home")).await.expect("a library"));
-        let importer = Importer { library: &library, reader: &OnePage, embedder: &embedder, on_progress: &|_| {} };
-        let report = importer.import("golden", &[sources], &CancellationToken::new()).await.expect("imported");
+        let library =
+            Arc::new(Library::open(&folder.path().join("home")).await.expect("a library"));
+        let importer = Importer {
+            library: &library,
+            reader: &OnePage,
+            embedder: &embedder,
+            on_progress: &|_| {},
+        };
+        let report = importer
+            .import("golden", &[sources], &CancellationToken::new())
+            .await
+            .expect("imported");
         assert_eq!(report.failed, 0, "{:?}", report.problems);
         let collection = library.collection("golden").await.expect("there").id;
         Self { library, collection, embedder, _folder: folder }
@@ -123,8 +146,14 @@ impl Corpus {
     /// Mean nDCG@10 over questions, by the place of the right document.
     async fn ndcg(&self, mode: SearchMode, questions: &[(String, usize)], vectors: &[f32]) -> f64 {
         let mut sum = 0.0;
-        for ((question, right), vector) in questions.iter().zip(vectors.chunks(self.embedder.width())) {
-            let (hits, _) = self.library.search_by(mode, self.collection, question, vector, 50).await.expect("searched");
+        for ((question, right), vector) in
+            questions.iter().zip(vectors.chunks(self.embedder.width()))
+        {
+            let (hits, _) = self
+                .library
+                .search_by(mode, self.collection, question, vector, 50)
+                .await
+                .expect("searched");
             let mut documents: Vec<PathBuf> = Vec::new();
             for hit in hits {
                 let path = PathBuf::from(hit.passage.path);
@@ -142,15 +171,25 @@ impl Corpus {
     /// BM25 alone, vectors alone, both by scores, both by ranks.
     async fn all_modes(&self, questions: &[(String, usize)]) -> [f64; 4] {
         let texts: Vec<String> = questions.iter().map(|(question, _)| question.clone()).collect();
-        let vectors = self.embedder.embed(&texts, &CancellationToken::new()).await.expect("embedded");
-        let modes = [SearchMode::Lexical, SearchMode::Dense, SearchMode::Hybrid, SearchMode::ReciprocalRank];
+        let vectors =
+            self.embedder.embed(&texts, &CancellationToken::new()).await.expect("embedded");
+        let modes = [
+            SearchMode::Lexical,
+            SearchMode::Dense,
+            SearchMode::Hybrid,
+            SearchMode::ReciprocalRank,
+        ];
         let mut found = [0.0; 4];
         for (value, mode) in found.iter_mut().zip(modes) {
             *value = self.ndcg(mode, questions, &vectors).await;
         }
         eprintln!(
             "nDCG@10 of {} questions: BM25 {:.4}, vectors {:.4}, both {:.4}, both by ranks {:.4}",
-            questions.len(), found[0], found[1], found[2], found[3]
+            questions.len(),
+            found[0],
+            found[1],
+            found[2],
+            found[3]
         );
         found
     }
@@ -163,7 +202,9 @@ fn thinned(questions: Vec<(String, usize)>) -> Vec<(String, usize)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn squad_paragraphs() {
-    let (Some(squad), Some(embedder)) = (data("squad/squad2-dev.json"), InProcess::load()) else { return };
+    let (Some(squad), Some(embedder)) = (data("squad/squad2-dev.json"), InProcess::load()) else {
+        return;
+    };
     let mut texts: Vec<String> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut questions = Vec::new();
@@ -176,7 +217,8 @@ async fn squad_paragraphs() {
             });
             for question in paragraph["qas"].as_array().expect("questions") {
                 if question["is_impossible"] == false {
-                    questions.push((question["question"].as_str().expect("text").to_owned(), place));
+                    questions
+                        .push((question["question"].as_str().expect("text").to_owned(), place));
                 }
             }
         }
@@ -189,7 +231,10 @@ async fn squad_paragraphs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pubmedqa_abstracts() {
-    let (Some(pubmed), Some(embedder)) = (data("pubmedqa/pubmedqa-dev.json"), InProcess::load()) else { return };
+    let (Some(pubmed), Some(embedder)) = (data("pubmedqa/pubmedqa-dev.json"), InProcess::load())
+    else {
+        return;
+    };
     let mut texts = Vec::new();
     let mut questions = Vec::new();
     for entry in pubmed.as_object().expect("entries").values() {

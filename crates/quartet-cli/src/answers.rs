@@ -42,7 +42,10 @@ pub(crate) async fn ask(
     let answer = quartet.ask(&request, cancel, &mut |event| view.show(event)).await?;
     view.finish(&answer);
     output.result(&answer, || {
-        let prompt = format!("\n--- the prompt as the model read it ---\n{}\n", render::printable(&answer.prompt));
+        let prompt = format!(
+            "\n--- the prompt as the model read it ---\n{}\n",
+            render::printable(&answer.prompt)
+        );
         if arguments.show_prompt { prompt } else { String::new() }
     });
     Ok(ExitCode::SUCCESS)

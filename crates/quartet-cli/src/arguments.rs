@@ -6,7 +6,9 @@ use std::path::PathBuf;
 /// Ask your own PDFs, offline: several ways of answering, side by side.
 #[derive(Debug, Parser)]
 #[command(name = "quartet", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Data is kept below QUARTET_HOME when it is set. Nothing leaves this machine.")]
+#[command(
+    after_help = "Data is kept below QUARTET_HOME when it is set. Nothing leaves this machine."
+)]
 pub(crate) struct Arguments {
     /// Print JSON for programs instead of text for people.
     #[arg(long, global = true)]

@@ -19,8 +19,9 @@ pub(crate) async fn bench(
         pdfs: arguments.pdfs.clone(),
         chunks: arguments.chunks,
     };
-    let report =
-        quartet.bench(&request, cancel, &|part| output.remark(&format!("measuring {part} ..."))).await?;
+    let report = quartet
+        .bench(&request, cancel, &|part| output.remark(&format!("measuring {part} ...")))
+        .await?;
     output.result(&report, || tables(&report));
     Ok(ExitCode::SUCCESS)
 }
@@ -34,7 +35,13 @@ fn tables(report: &BenchReport) -> String {
             let _ = writeln!(
                 text,
                 "| {} | {:.1} | {:.1} | {:.3} | {:.1} | {:.1} | {:.3} |",
-                speed.model, speed.prefill.0, speed.prefill.1, speed.prefill_ratio, speed.decode.0, speed.decode.1, speed.decode_ratio
+                speed.model,
+                speed.prefill.0,
+                speed.prefill.1,
+                speed.prefill_ratio,
+                speed.decode.0,
+                speed.decode.1,
+                speed.decode_ratio
             );
         }
     }
@@ -54,7 +61,11 @@ fn tables(report: &BenchReport) -> String {
             _ => ("not installed".to_owned(), "-".to_owned()),
         };
         text.push_str("\n| files | pages | pages/s ours (a process per file) | pdftotext | ratio |\n|---|---|---|---|---|\n");
-        let _ = writeln!(text, "| {} | {} | {:.1} | {theirs} | {ratio} |", speed.files, speed.pages, speed.ours);
+        let _ = writeln!(
+            text,
+            "| {} | {} | {:.1} | {theirs} | {ratio} |",
+            speed.files, speed.pages, speed.ours
+        );
     }
     text
 }

@@ -19,7 +19,9 @@ pub(crate) async fn collections(
     match &arguments.action {
         None => {
             let collections = quartet.collections().await?;
-            output.result(&json!({ "collections": collections }), || render::collections(&collections));
+            output.result(&json!({ "collections": collections }), || {
+                render::collections(&collections)
+            });
         }
         Some(CollectionAction::Create { name }) => {
             let collection = quartet.create_collection(name).await?;
@@ -31,13 +33,17 @@ pub(crate) async fn collections(
         }
         Some(CollectionAction::Delete { name, yes }) => {
             let collection = quartet.find_collection(name).await?;
-            let question =
-                format!("Delete {name}: {} documents, {} chunks, and their index?", collection.documents, collection.chunks);
+            let question = format!(
+                "Delete {name}: {} documents, {} chunks, and their index?",
+                collection.documents, collection.chunks
+            );
             if !*yes && !confirmed(&question, output)? {
                 return Err(Error::new(ErrorCode::Cancelled, "nothing was deleted"));
             }
             quartet.delete_collection(name).await?;
-            output.result(&json!({ "deleted": name }), || format!("Deleted {name}. The PDFs are untouched.\n"));
+            output.result(&json!({ "deleted": name }), || {
+                format!("Deleted {name}. The PDFs are untouched.\n")
+            });
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -46,7 +52,9 @@ pub(crate) async fn collections(
 /// Asks on the terminal; without one the answer is no, and the error says how to say yes.
 fn confirmed(question: &str, output: Output) -> Result<bool> {
     if output.json || !std::io::stdin().is_terminal() {
-        return Err(Error::new(ErrorCode::InvalidInput, "deleting needs a confirmation").hint("Add --yes."));
+        return Err(
+            Error::new(ErrorCode::InvalidInput, "deleting needs a confirmation").hint("Add --yes.")
+        );
     }
     output.remark(&format!("{question} [y/N]"));
     let mut line = String::new();
@@ -68,7 +76,9 @@ pub(crate) async fn documents(
         }
         Some(DocumentAction::Delete { id }) => {
             quartet.delete_document(DocumentId(*id)).await?;
-            output.result(&json!({ "deleted": id }), || format!("Deleted document {id}. The PDF is untouched.\n"));
+            output.result(&json!({ "deleted": id }), || {
+                format!("Deleted document {id}. The PDF is untouched.\n")
+            });
         }
         Some(DocumentAction::History) => {
             let history = quartet.history(collection).await?;
@@ -104,7 +114,11 @@ pub(crate) fn models(
                     vec![
                         model.name.to_string(),
                         render::name(&model.role),
-                        if model.path.is_some() { render::bytes(model.size) } else { "missing".to_owned() },
+                        if model.path.is_some() {
+                            render::bytes(model.size)
+                        } else {
+                            "missing".to_owned()
+                        },
                         model.licence.clone().unwrap_or_else(|| "unknown".to_owned()),
                         model.description.clone(),
                     ]
@@ -117,7 +131,8 @@ pub(crate) fn models(
             let bad = checks.iter().filter(|check| check.error.is_some()).count();
             output.result(&json!({ "models": checks }), || {
                 let rows = checks.iter().map(|check| {
-                    let state = check.error.as_ref().map_or_else(|| "good".to_owned(), ToString::to_string);
+                    let state =
+                        check.error.as_ref().map_or_else(|| "good".to_owned(), ToString::to_string);
                     vec![check.model.to_string(), state]
                 });
                 render::table(&["model", ""], rows.collect())

@@ -18,7 +18,9 @@ pub(crate) async fn import(
 ) -> Result<ExitCode> {
     let progress = Progress::new(output.json);
     let result = quartet
-        .import(&arguments.collection.collection, &arguments.paths, cancel, &|step| progress.update(step))
+        .import(&arguments.collection.collection, &arguments.paths, cancel, &|step| {
+            progress.update(step)
+        })
         .await;
     progress.clear();
     let imported = result.inspect_err(|error| remark_if_stopped(error.code, output))?;
@@ -38,15 +40,19 @@ pub(crate) async fn jobs(
         }
         Some(JobAction::Pause { id }) => {
             quartet.pause_job(JobId(*id)).await?;
-            output.result(&json!({ "pausing": id }), || format!("Job {id} stops at its next checkpoint.\n"));
+            output.result(&json!({ "pausing": id }), || {
+                format!("Job {id} stops at its next checkpoint.\n")
+            });
         }
         Some(JobAction::Cancel { id }) => {
             quartet.cancel_job(JobId(*id)).await?;
-            output.result(&json!({ "cancelling": id }), || format!("Job {id} is being cancelled.\n"));
+            output
+                .result(&json!({ "cancelling": id }), || format!("Job {id} is being cancelled.\n"));
         }
         Some(JobAction::Resume { id }) => {
             let progress = Progress::new(output.json);
-            let result = quartet.resume_job(JobId(*id), cancel, &|step| progress.update(step)).await;
+            let result =
+                quartet.resume_job(JobId(*id), cancel, &|step| progress.update(step)).await;
             progress.clear();
             let imported = result.inspect_err(|error| remark_if_stopped(error.code, output))?;
             return report(&imported, output);
@@ -68,7 +74,13 @@ pub(crate) fn report(report: &ImportReport, output: Output) -> Result<ExitCode> 
         let _ = writeln!(
             text,
             "{} ready: {} added, {} updated, {} unchanged, {} removed, {} duplicates. {} chunks.",
-            report.ready, report.added, report.updated, report.unchanged, report.removed, report.duplicates, report.chunks
+            report.ready,
+            report.added,
+            report.updated,
+            report.unchanged,
+            report.removed,
+            report.duplicates,
+            report.chunks
         );
         for document in &report.problems {
             let _ = writeln!(

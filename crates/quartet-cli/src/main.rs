@@ -41,9 +41,13 @@ async fn run(command: Command, output: Output) -> Result<ExitCode> {
     tokio::spawn(cancel_on_interrupt(cancel.clone()));
     let quartet = Quartet::open().await?;
     match command {
-        Command::Import(arguments) => importing::import(&quartet, &arguments, output, &cancel).await,
+        Command::Import(arguments) => {
+            importing::import(&quartet, &arguments, output, &cancel).await
+        }
         Command::Jobs(arguments) => importing::jobs(&quartet, &arguments, output, &cancel).await,
-        Command::Collections(arguments) => housekeeping::collections(&quartet, &arguments, output).await,
+        Command::Collections(arguments) => {
+            housekeeping::collections(&quartet, &arguments, output).await
+        }
         Command::Documents(arguments) => {
             housekeeping::documents(&quartet, &arguments, output, &cancel).await
         }
@@ -51,7 +55,9 @@ async fn run(command: Command, output: Output) -> Result<ExitCode> {
         Command::Doctor => housekeeping::doctor(&quartet, output).await,
         Command::Search(arguments) => answers::search(&quartet, &arguments, output, &cancel).await,
         Command::Ask(arguments) => answers::ask(&quartet, &arguments, output, &cancel).await,
-        Command::Compare(arguments) => answers::compare(&quartet, &arguments, output, &cancel).await,
+        Command::Compare(arguments) => {
+            answers::compare(&quartet, &arguments, output, &cancel).await
+        }
         Command::Exam(arguments) => answers::exam(&quartet, &arguments, output, &cancel).await,
         Command::Bench(arguments) => bench::bench(&quartet, &arguments, output, &cancel).await,
         Command::Worker { .. } => Err(Error::internal("workers do not start workers")),

@@ -51,7 +51,10 @@ pub(crate) fn evidence(answer: &Answer) -> String {
 pub(crate) fn cost(answer: &Answer) -> String {
     let mut parts = vec![
         format!("{} · {}", answer.method, answer.model),
-        format!("{} tokens read, {} written", answer.usage.tokens_read, answer.usage.tokens_written),
+        format!(
+            "{} tokens read, {} written",
+            answer.usage.tokens_read, answer.usage.tokens_written
+        ),
         format!(
             "first word after {:.1} s, {:.1} s in all",
             answer.timings.first_token_ms / 1000.0,
@@ -92,7 +95,9 @@ fn place(hit: &SearchHit) -> String {
 pub(crate) fn hits(hits: &[SearchHit]) -> String {
     let mut text = String::new();
     for (number, hit) in hits.iter().enumerate() {
-        let rank = |found: Option<(f32, u32)>| found.map_or_else(|| "-".to_owned(), |(_, rank)| rank.to_string());
+        let rank = |found: Option<(f32, u32)>| {
+            found.map_or_else(|| "-".to_owned(), |(_, rank)| rank.to_string())
+        };
         let _ = writeln!(
             text,
             "{:>3}. {}   words #{}  meaning #{}",
@@ -106,7 +111,9 @@ pub(crate) fn hits(hits: &[SearchHit]) -> String {
         }
     }
     if hits.is_empty() {
-        text.push_str("Nothing found: the collection is empty, or no word of the question occurs in it.\n");
+        text.push_str(
+            "Nothing found: the collection is empty, or no word of the question occurs in it.\n",
+        );
     }
     text
 }
@@ -161,7 +168,12 @@ pub(crate) fn jobs(jobs: &[Job]) -> String {
             job.id.to_string(),
             name(&job.kind),
             name(&job.state),
-            format!("{} {}{total} {}", job.progress.stage, job.progress.done, name(&job.progress.unit)),
+            format!(
+                "{} {}{total} {}",
+                job.progress.stage,
+                job.progress.done,
+                name(&job.progress.unit)
+            ),
             job.error.as_ref().map(ToString::to_string).unwrap_or_default(),
         ]
     });
@@ -170,7 +182,10 @@ pub(crate) fn jobs(jobs: &[Job]) -> String {
 
 /// The serialised name of a plain enum value.
 pub(crate) fn name(value: &impl serde::Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 /// Columns aligned by their widest cell; the last one is left ragged.
@@ -182,8 +197,11 @@ pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
         .collect();
     let mut text = String::new();
     for line in &lines {
-        let cells: Vec<String> =
-            line.iter().zip(&widths).map(|(cell, &width)| format!("{:<width$}", clean(cell))).collect();
+        let cells: Vec<String> = line
+            .iter()
+            .zip(&widths)
+            .map(|(cell, &width)| format!("{:<width$}", clean(cell)))
+            .collect();
         let _ = writeln!(text, "{}", cells.join("  ").trim_end());
     }
     text
@@ -218,13 +236,16 @@ fn shorten(text: &str, most: usize) -> String {
 
 /// One line without control characters: text from a PDF must not steer the terminal.
 pub(crate) fn clean(text: &str) -> String {
-    let visible: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    let visible: String =
+        text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
     visible.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Text from a model or a PDF with its line breaks, but without other control characters.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().filter(|letter| *letter == '\n' || *letter == '\t' || !letter.is_control()).collect()
+    text.chars()
+        .filter(|letter| *letter == '\n' || *letter == '\t' || !letter.is_control())
+        .collect()
 }
 
 fn wrap(text: &str, width: usize) -> Vec<String> {

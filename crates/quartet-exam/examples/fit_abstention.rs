@@ -80,9 +80,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let training: Vec<&Case> =
             cases.iter().enumerate().filter(|(i, _)| inside(*i)).map(|(_, c)| c).collect();
         let fitted = class(&training);
-        held_out.extend(cases.iter().enumerate().filter(|(i, _)| !inside(*i)).map(|(_, case)| {
-            (f64::from(fitted.probability(&case.sample.features)), case)
-        }));
+        held_out.extend(
+            cases
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| !inside(*i))
+                .map(|(_, case)| (f64::from(fitted.probability(&case.sample.features)), case)),
+        );
     }
     // Both kinds of question weigh the same, as in the fit.
     let mean = |values: &[f64]| values.iter().sum::<f64>() / number(values.len().max(1));

@@ -59,14 +59,24 @@ pub fn intervals(ratios: &[Ratio], resamples: usize, seed: u64) -> Vec<Option<(f
 /// The 95 % interval of the difference `left - right` of two ratios over the same questions,
 /// resampled together.
 #[must_use]
-pub fn paired_interval(left: &Ratio, right: &Ratio, resamples: usize, seed: u64) -> Option<(f64, f64)> {
+pub fn paired_interval(
+    left: &Ratio,
+    right: &Ratio,
+    resamples: usize,
+    seed: u64,
+) -> Option<(f64, f64)> {
     let pair = [left.clone(), right.clone()];
     let mut drawn = resample(&pair, left.numerator.len(), resamples, seed).into_iter();
     let (left, right) = (drawn.next()?, drawn.next()?);
     percentiles(left.into_iter().zip(right).map(|(l, r)| Some(l? - r?)).collect())
 }
 
-fn resample(ratios: &[Ratio], questions: usize, resamples: usize, seed: u64) -> Vec<Vec<Option<f64>>> {
+fn resample(
+    ratios: &[Ratio],
+    questions: usize,
+    resamples: usize,
+    seed: u64,
+) -> Vec<Vec<Option<f64>>> {
     let mut generator = StdRng::seed_from_u64(seed);
     let mut values = vec![Vec::with_capacity(resamples); ratios.len()];
     if questions == 0 {

@@ -69,9 +69,9 @@ impl<'a> Gold<'a> {
         let units = evidence
             .iter()
             .filter_map(|gold| match (&gold.document, gold.page, &gold.text) {
-                (Some(document), Some(page), _) => seen
-                    .insert((document.as_str(), page))
-                    .then_some(Unit::Page { document, page }),
+                (Some(document), Some(page), _) => {
+                    seen.insert((document.as_str(), page)).then_some(Unit::Page { document, page })
+                }
                 (_, _, Some(text)) => {
                     let text = normalise(text);
                     Some(Unit::Sentence(Sentence { triples: triples(&text), text }))
@@ -173,6 +173,8 @@ mod tests {
         let extracted = "Before. The annual rate of growth was the highest that the town had \
              seen in ten years, by far, as counc said. After.";
         assert_eq!(gold.brought_by(&hit("b.pdf", "", 1, extracted).passage), [0]);
-        assert!(gold.brought_by(&hit("b.pdf", "", 1, "The town council said so.").passage).is_empty());
+        assert!(
+            gold.brought_by(&hit("b.pdf", "", 1, "The town council said so.").passage).is_empty()
+        );
     }
 }

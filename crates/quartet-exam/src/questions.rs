@@ -127,9 +127,8 @@ fn json_lines(name: &str, content: &str) -> Result<Vec<ExamQuestion>> {
             continue;
         }
         let number = place + 1;
-        let at_line = |message: String| {
-            bad(name, format!("line {number}: {message}")).hint(FORMAT_HINT)
-        };
+        let at_line =
+            |message: String| bad(name, format!("line {number}: {message}")).hint(FORMAT_HINT);
         let row: Row = serde_json::from_str(line).map_err(|error| at_line(plain(&error)))?;
         questions.push(question(row, name, number).map_err(at_line)?);
     }
@@ -258,8 +257,7 @@ fn squad(name: &str, whole: Value) -> Result<Vec<ExamQuestion>> {
     let mut questions = Vec::new();
     for paragraph in squad.data.iter().flat_map(|article| &article.paragraphs) {
         for asked in &paragraph.qas {
-            let expected =
-                if asked.is_impossible { Expected::Refusal } else { Expected::Answer };
+            let expected = if asked.is_impossible { Expected::Refusal } else { Expected::Answer };
             let answers: Vec<String> = match expected {
                 Expected::Refusal => Vec::new(),
                 Expected::Answer => asked.answers.iter().map(|a| a.text.clone()).collect(),
@@ -315,16 +313,22 @@ mod tests {
 
     #[test]
     fn every_kind_of_row_is_read() {
-        let plain = one(r#"{"id":"q1","question":"Who?","answers":["Ann"],"doc":"a01","page":3,"evidence":"Ann did.","kind":"person","paraphrase_of":null}"#);
+        let plain = one(
+            r#"{"id":"q1","question":"Who?","answers":["Ann"],"doc":"a01","page":3,"evidence":"Ann did.","kind":"person","paraphrase_of":null}"#,
+        );
         assert_eq!(plain.expected, Expected::Answer);
         assert_eq!(plain.evidence[0].page, Some(3));
-        let multi = one(r#"{"question":"Who?","answers":["Ann"],"docs":["a","b"],"pages":[1,2],"evidence":["x","y"]}"#);
+        let multi = one(
+            r#"{"question":"Who?","answers":["Ann"],"docs":["a","b"],"pages":[1,2],"evidence":["x","y"]}"#,
+        );
         assert_eq!(multi.id, "f.jsonl:1");
         assert_eq!(multi.evidence[1].document.as_deref(), Some("b"));
         assert_eq!(multi.evidence[1].text.as_deref(), Some("y"));
         let none = one(r#"{"id":"u","question":"How old?"}"#);
         assert_eq!((none.expected, none.answers.len()), (Expected::Refusal, 0));
-        let claim = one(r#"{"id":"c","statement":"It rains.","label":false,"doc":"a","page":1,"evidence":"It is dry."}"#);
+        let claim = one(
+            r#"{"id":"c","statement":"It rains.","label":false,"doc":"a","page":1,"evidence":"It is dry."}"#,
+        );
         assert_eq!(claim.answers, ["false"]);
         assert!(claim.is_polar());
     }

@@ -58,7 +58,10 @@ mod tests {
     fn by_hand() {
         let ranking = [false, true, false, true];
         // Gains 1/log2(3) + 1/log2(5) = 0.630930 + 0.430677; best 1 + 0.630930.
-        close(ndcg_at_k(&ranking, 2, 10), (0.630_929_753_571_457 + 0.430_676_558_073_393) / 1.630_929_753_571_457);
+        close(
+            ndcg_at_k(&ranking, 2, 10),
+            (0.630_929_753_571_457 + 0.430_676_558_073_393) / 1.630_929_753_571_457,
+        );
         close(ndcg_at_k(&ranking, 1, 2), 0.630_929_753_571_457);
         close(ndcg_at_k(&[true], 1, 10), 1.0);
         close(ndcg_at_k(&[false], 1, 10), 0.0);

@@ -203,10 +203,8 @@ fn differences(results: &[QuestionResult], methods: &[Method]) -> Vec<Difference
     let mut differences = Vec::new();
     for &method in others {
         let right = rows_of(method);
-        let shared: Vec<(&QuestionResult, &QuestionResult)> = right
-            .iter()
-            .filter_map(|(id, &row)| left.get(id).map(|&base| (row, base)))
-            .collect();
+        let shared: Vec<(&QuestionResult, &QuestionResult)> =
+            right.iter().filter_map(|(id, &row)| left.get(id).map(|&base| (row, base))).collect();
         let rows: Vec<&QuestionResult> = shared.iter().map(|&(row, _)| row).collect();
         let base: Vec<&QuestionResult> = shared.iter().map(|&(_, base)| base).collect();
         for metric in ["exact_match", "f1", "contains", "combined_f1", "total_ms"] {

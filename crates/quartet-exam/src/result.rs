@@ -166,8 +166,11 @@ impl QuestionResult {
         let found = pages(answer, &all, &gold);
         if answer.search.is_some() && gold.len() > 0 {
             let relevance = |most: usize| -> f64 {
-                let brought: HashSet<usize> =
-                    found.iter().take(most).flat_map(|(_, brought)| brought.iter().copied()).collect();
+                let brought: HashSet<usize> = found
+                    .iter()
+                    .take(most)
+                    .flat_map(|(_, brought)| brought.iter().copied())
+                    .collect();
                 // Each piece of evidence counts once, on whichever page it was found.
                 recall_at_k(&vec![true; brought.len()], gold.len(), brought.len())
             };
@@ -276,7 +279,8 @@ pub(crate) mod tests {
         QuestionResult::score(asked, Method::Rag, &given, &DocumentNames::default())
     }
 
-    const ONE: &str = r#"{"id":"q","question":"How high?","answers":["47 metres","47 m"],"doc":"a01","page":3}"#;
+    const ONE: &str =
+        r#"{"id":"q","question":"How high?","answers":["47 metres","47 m"],"doc":"a01","page":3}"#;
 
     #[test]
     fn ranks_count_distinct_pages() {

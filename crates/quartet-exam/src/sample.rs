@@ -38,10 +38,8 @@ pub fn sample(questions: Vec<ExamQuestion>, limit: usize, seed: u64) -> Vec<Exam
             missing -= 1;
         }
     }
-    let mut drawn: Vec<usize> = quotas
-        .into_iter()
-        .flat_map(|(quota, _, places)| places.into_iter().take(quota))
-        .collect();
+    let mut drawn: Vec<usize> =
+        quotas.into_iter().flat_map(|(quota, _, places)| places.into_iter().take(quota)).collect();
     drawn.sort_unstable();
     let mut drawn = drawn.into_iter().peekable();
     questions

@@ -121,7 +121,12 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let estimate = |mean, n| Estimate { mean: Some(mean), low: Some(mean / 2.0), high: Some(mean * 1.5), n };
+        let estimate = |mean, n| Estimate {
+            mean: Some(mean),
+            low: Some(mean / 2.0),
+            high: Some(mean * 1.5),
+            n,
+        };
         let none = Estimate { mean: None, low: None, high: None, n: 0 };
         let metrics = |contains: f64| {
             BTreeMap::from([

@@ -3,10 +3,11 @@
 //! Words follow Zipf's law over a vocabulary of 50,000, chunks have 90 of them, vectors are
 //! random directions: word statistics like real text, and the worst case for vectors.
 
+use crate::chunk::ChunkPlan;
 use crate::store::Library;
 use crate::store::documents::{FileFacts, enqueue, store_text, store_vector};
-use crate::chunk::ChunkPlan;
 use quartet_types::{CollectionId, Extractor, PageNumber, PageSpan, PageText, Result, Sha256};
+use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
 
@@ -16,7 +17,7 @@ const VOCABULARY: usize = 50_000;
 const CHUNKS_PER_DOCUMENT: usize = 500;
 
 /// What search costs at one size.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SearchSpeed {
     /// Chunks in the collection.
     pub chunks: usize,
@@ -71,11 +72,29 @@ pub async fn search_speed(folder: &Path, chunks: usize, searches: usize) -> Resu
         }
     }
     times.sort_by(f64::total_cmp);
-    let at = |share: usize| times.get((times.len() * share / 100).min(times.len().saturating_sub(1))).copied().unwrap_or(0.0);
-    Ok(SearchSpeed { chunks, p50_ms: at(50), p99_ms: at(99), cold_start_ms, index_seconds, searches })
+    let at = |share: usize| {
+        times
+            .get((times.len() * share / 100).min(times.len().saturating_sub(1)))
+            .copied()
+            .unwrap_or(0.0)
+    };
+    Ok(SearchSpeed {
+        chunks,
+        p50_ms: at(50),
+        p99_ms: at(99),
+        cold_start_ms,
+        index_seconds,
+        searches,
+    })
 }
 
-async fn make_document(library: &Library, collection: CollectionId, first: usize, count: usize, random: &mut Random) -> Result<()> {
+async fn make_document(
+    library: &Library,
+    collection: CollectionId,
+    first: usize,
+    count: usize,
+    random: &mut Random,
+) -> Result<()> {
     let failed = |error: sqlx::Error| library.failed(&error);
     let mut transaction = library.pool.begin().await.map_err(failed)?;
     let facts = FileFacts { path: format!("bench/{first}.pdf"), bytes: 1, modified_ns: 0 };
@@ -94,17 +113,27 @@ async fn make_document(library: &Library, collection: CollectionId, first: usize
             tokens: 120,
             ordinal: page.0 - 1,
         });
-        pages.push(PageText { number: page, text, extractor: Extractor::PdfExtract, problems: Vec::new() });
+        pages.push(PageText {
+            number: page,
+            text,
+            extractor: Extractor::PdfExtract,
+            problems: Vec::new(),
+        });
     }
     let digest = Sha256(format!("{first:064x}"));
-    store_text(&mut transaction, id, &title, &digest, &pages, 0, None, &chunks).await.map_err(failed)?;
-    let ids: Vec<i64> = sqlx::query_scalar("SELECT id FROM chunks WHERE document_id = ? ORDER BY ordinal")
-        .bind(id.0)
-        .fetch_all(&mut *transaction)
+    store_text(&mut transaction, id, &title, &digest, &pages, 0, None, &chunks)
         .await
         .map_err(failed)?;
+    let ids: Vec<i64> =
+        sqlx::query_scalar("SELECT id FROM chunks WHERE document_id = ? ORDER BY ordinal")
+            .bind(id.0)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(failed)?;
     for chunk in ids {
-        store_vector(&mut transaction, chunk, "bench", &unit_vector(random)).await.map_err(failed)?;
+        store_vector(&mut transaction, chunk, "bench", &unit_vector(random))
+            .await
+            .map_err(failed)?;
     }
     sqlx::query("UPDATE documents SET status = 'ready' WHERE id = ?")
         .bind(id.0)
@@ -119,7 +148,12 @@ fn question(random: &mut Random) -> String {
 }
 
 /// Words by Zipf's law, by inverting its distribution: rank = vocabulary ^ uniform.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "synthetic text")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "synthetic text"
+)]
 fn text(random: &mut Random, words: usize) -> String {
     let mut text = String::with_capacity(words * 7);
     for _ in 0..words {
@@ -140,9 +174,8 @@ fn text(random: &mut Random, words: usize) -> String {
 #[expect(clippy::cast_possible_truncation, reason = "random numbers")]
 fn unit_vector(random: &mut Random) -> Vec<f32> {
     // Sums of uniforms are near enough to normal for random directions.
-    let mut row: Vec<f32> = (0..WIDTH)
-        .map(|_| (0..4).map(|_| random.uniform() as f32 - 0.5).sum::<f32>())
-        .collect();
+    let mut row: Vec<f32> =
+        (0..WIDTH).map(|_| (0..4).map(|_| random.uniform() as f32 - 0.5).sum::<f32>()).collect();
     let length = row.iter().map(|value| value * value).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
     row.iter_mut().for_each(|value| *value /= length);
     row

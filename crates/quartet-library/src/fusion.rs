@@ -53,7 +53,8 @@ pub(crate) fn fuse(
     let mut fused: Vec<(ChunkId, Found)> = found.into_iter().collect();
     for (chunk, found) in &mut fused {
         let words = found.lexical.map_or(0.0, |(score, _)| score / bound);
-        let meaning = || found.dense.map(|(cosine, _)| cosine).or_else(|| cosine_of(*chunk)).unwrap_or(0.0);
+        let meaning =
+            || found.dense.map(|(cosine, _)| cosine).or_else(|| cosine_of(*chunk)).unwrap_or(0.0);
         found.score = match mode {
             SearchMode::Lexical => words,
             SearchMode::Dense => meaning(),

@@ -67,7 +67,9 @@ impl Indexes {
         self.opened().remove(&collection);
         let folder = self.folder(collection);
         match std::fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::from_io(&error, &folder)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::from_io(&error, &folder))
+            }
             _ => Ok(()),
         }
     }
@@ -77,7 +79,9 @@ impl Indexes {
         self.opened().remove(&collection);
         let file = self.folder(collection).join(DENSE_FILE);
         match std::fs::remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::from_io(&error, &file)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::from_io(&error, &file))
+            }
             _ => Ok(()),
         }
     }
@@ -105,7 +109,9 @@ impl Library {
             match self.lock_at_once() {
                 Ok(_lock) => {
                     match self.update_index(collection).await {
-                        Err(error) if is_damage(error.code) => self.rebuild_index(collection).await?,
+                        Err(error) if is_damage(error.code) => {
+                            self.rebuild_index(collection).await?
+                        }
                         updated => updated?,
                     }
                     open = self.open_index(collection).await;
@@ -142,9 +148,17 @@ impl Library {
             } else {
                 // The vectors of a moment ago are better than none while an import is under way.
                 let prefix = state.embedder_key();
-                dense = DenseIndex::open_where(&folder, DENSE_FILE, |key| key.starts_with(prefix.as_bytes())).unwrap_or(None);
+                dense = DenseIndex::open_where(&folder, DENSE_FILE, |key| {
+                    key.starts_with(prefix.as_bytes())
+                })
+                .unwrap_or(None);
             }
-            Ok(OpenIndex { lexical, dense, state: StoreState { documents, ..state }, generation: None })
+            Ok(OpenIndex {
+                lexical,
+                dense,
+                state: StoreState { documents, ..state },
+                generation: None,
+            })
         })
         .await
     }
@@ -215,7 +229,12 @@ impl Library {
                 let values: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
                 let writer = match &mut writer {
                     Some(writer) => writer,
-                    empty => empty.insert(DenseWriter::create(folder, DENSE_FILE, key, width_of(&bytes))?),
+                    empty => empty.insert(DenseWriter::create(
+                        folder,
+                        DENSE_FILE,
+                        key,
+                        width_of(&bytes),
+                    )?),
                 };
                 writer.push(row.get("id"), &values)?;
             }
@@ -303,7 +322,9 @@ pub(crate) fn context(title: &str, heading: Option<&str>) -> String {
 }
 
 /// Runs work that blocks on a thread that may.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal(error.to_string()))?
 }
 

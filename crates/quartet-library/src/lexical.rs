@@ -11,8 +11,13 @@ use std::path::Path;
 use tantivy::collector::{DocSetCollector, TopDocs};
 use tantivy::directory::MmapDirectory;
 use tantivy::query::{BooleanQuery, BoostQuery, Occur, Query, TermQuery};
-use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions};
-use tantivy::tokenizer::{AsciiFoldingFilter, Language, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, TextAnalyzer};
+use tantivy::schema::{
+    FAST, Field, INDEXED, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions,
+};
+use tantivy::tokenizer::{
+    AsciiFoldingFilter, Language, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer,
+    TextAnalyzer,
+};
 use tantivy::{DocAddress, Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
 /// Bumped whenever the schema or the analysis changes; an index of another version is rebuilt.
@@ -85,7 +90,9 @@ impl LexicalIndex {
         let failed = |error: tantivy::TantivyError| failed(&error).about_path(folder);
         let mut schema = Schema::builder();
         let words = TextOptions::default().set_indexing_options(
-            TextFieldIndexing::default().set_tokenizer("words").set_index_option(IndexRecordOption::WithFreqs),
+            TextFieldIndexing::default()
+                .set_tokenizer("words")
+                .set_index_option(IndexRecordOption::WithFreqs),
         );
         let fields = Fields {
             chunk: schema.add_u64_field("chunk", NumericOptions::default() | FAST),
@@ -95,13 +102,22 @@ impl LexicalIndex {
         };
         let directory = MmapDirectory::open(folder).map_err(|error| failed(error.into()))?;
         let schema = schema.build();
-        let index = if create { Index::open_or_create(directory, schema.clone()) } else { Index::open(directory) };
+        let index = if create {
+            Index::open_or_create(directory, schema.clone())
+        } else {
+            Index::open(directory)
+        };
         let index = index.map_err(failed)?;
         if index.schema() != schema {
-            return Err(Error::new(ErrorCode::Corrupt, "the word index has another schema").about_path(folder));
+            return Err(Error::new(ErrorCode::Corrupt, "the word index has another schema")
+                .about_path(folder));
         }
         index.tokenizers().register("words", analyser());
-        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(failed)?;
+        let reader = index
+            .reader_builder()
+            .reload_policy(ReloadPolicy::Manual)
+            .try_into()
+            .map_err(failed)?;
         Ok(Self { index, reader, fields })
     }
 
@@ -110,9 +126,9 @@ impl LexicalIndex {
         let payload = self.index.load_metas().ok()?.payload;
         match payload {
             None => Some(Contents { version: VERSION, ..Contents::default() }),
-            Some(payload) => {
-                serde_json::from_str::<Contents>(&payload).ok().filter(|contents| contents.version == VERSION)
-            }
+            Some(payload) => serde_json::from_str::<Contents>(&payload)
+                .ok()
+                .filter(|contents| contents.version == VERSION),
         }
     }
 
@@ -146,7 +162,8 @@ impl LexicalIndex {
         }
         documents.extend(added);
         let contents = Contents { version: VERSION, documents };
-        let payload = serde_json::to_string(&contents).map_err(|error| Error::internal(error.to_string()))?;
+        let payload =
+            serde_json::to_string(&contents).map_err(|error| Error::internal(error.to_string()))?;
         let mut commit = writer.prepare_commit().map_err(failed)?;
         commit.set_payload(&payload);
         commit.commit().map_err(failed)?;
@@ -198,15 +215,22 @@ impl LexicalIndex {
             return Ok(true);
         }
         let failed = |error: tantivy::TantivyError| failed(&error);
-        let lookup = |term| -> Box<dyn Query> { Box::new(TermQuery::new(term, IndexRecordOption::Basic)) };
-        let words = words.iter().map(|word| (Occur::Should, lookup(Term::from_field_text(self.fields.text, word))));
+        let lookup =
+            |term| -> Box<dyn Query> { Box::new(TermQuery::new(term, IndexRecordOption::Basic)) };
+        let words = words
+            .iter()
+            .map(|word| (Occur::Should, lookup(Term::from_field_text(self.fields.text, word))));
         let query = BooleanQuery::new(vec![
             (Occur::Must, lookup(Term::from_field_u64(self.fields.document, key(document.0)))),
             (Occur::Must, Box::new(BooleanQuery::new(words.collect()))),
         ]);
         let searcher = self.reader.searcher();
         for address in searcher.search(&query, &DocSetCollector).map_err(failed)? {
-            let column = searcher.segment_reader(address.segment_ord).fast_fields().u64("chunk").map_err(failed)?;
+            let column = searcher
+                .segment_reader(address.segment_ord)
+                .fast_fields()
+                .u64("chunk")
+                .map_err(failed)?;
             if column.first(address.doc_id) == Some(key(chunk.0)) {
                 return Ok(true);
             }
@@ -215,14 +239,21 @@ impl LexicalIndex {
     }
 
     /// The `limit` best chunks by BM25, best first; equal scores by chunk id.
-    pub(crate) fn search(&self, question: &AnalysedQuestion, limit: usize) -> Result<Vec<(ChunkId, f32)>> {
+    pub(crate) fn search(
+        &self,
+        question: &AnalysedQuestion,
+        limit: usize,
+    ) -> Result<Vec<(ChunkId, f32)>> {
         if question.terms.is_empty() || limit == 0 {
             return Ok(Vec::new());
         }
         let failed = |error: tantivy::TantivyError| failed(&error);
-        let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::with_capacity(question.terms.len() * 2);
+        let mut clauses: Vec<(Occur, Box<dyn Query>)> =
+            Vec::with_capacity(question.terms.len() * 2);
         for word in &question.terms {
-            let lookup = |field| TermQuery::new(Term::from_field_text(field, word), IndexRecordOption::WithFreqs);
+            let lookup = |field| {
+                TermQuery::new(Term::from_field_text(field, word), IndexRecordOption::WithFreqs)
+            };
             clauses.push((Occur::Should, Box::new(lookup(self.fields.text))));
             let heading = BoostQuery::new(Box::new(lookup(self.fields.heading)), HEADING_WEIGHT);
             clauses.push((Occur::Should, Box::new(heading)));
@@ -233,7 +264,11 @@ impl LexicalIndex {
             .map_err(failed)?;
         let mut hits = Vec::with_capacity(found.len());
         for (score, address) in found {
-            let column = searcher.segment_reader(address.segment_ord).fast_fields().u64("chunk").map_err(failed)?;
+            let column = searcher
+                .segment_reader(address.segment_ord)
+                .fast_fields()
+                .u64("chunk")
+                .map_err(failed)?;
             if let Some(chunk) = column.first(address.doc_id) {
                 hits.push((ChunkId(i64::try_from(chunk).unwrap_or_default()), score));
             }
@@ -267,7 +302,12 @@ mod tests {
     use super::*;
 
     fn chunk(id: i64, document: i64, text: &str) -> LexicalChunk {
-        LexicalChunk { chunk: ChunkId(id), document: DocumentId(document), heading: String::new(), text: text.to_owned() }
+        LexicalChunk {
+            chunk: ChunkId(id),
+            document: DocumentId(document),
+            heading: String::new(),
+            text: text.to_owned(),
+        }
     }
 
     fn found(index: &LexicalIndex, question: &str) -> Vec<i64> {
@@ -279,13 +319,19 @@ mod tests {
     fn words_are_found_by_stem_whatever_their_case_and_accents() {
         let folder = tempfile::tempdir().unwrap();
         let index = LexicalIndex::open_or_create(folder.path()).unwrap();
-        let chunks = [chunk(1, 7, "Running ferries to the CAFÉ"), chunk(2, 7, "An owl"), chunk(3, 8, "--- *** ---")];
+        let chunks = [
+            chunk(1, 7, "Running ferries to the CAFÉ"),
+            chunk(2, 7, "An owl"),
+            chunk(3, 8, "--- *** ---"),
+        ];
         index.change(&[], &[7, 8], chunks.into_iter().map(Ok)).unwrap();
         for question in ["run", "ferry?", "the (cafe", "Café: \"ferries\" AND NOT"] {
             assert_eq!(found(&index, question), [1], "{question}");
         }
         assert!(found(&index, "?!").is_empty());
-        let finds = |document, chunk, text| index.finds(DocumentId(document), ChunkId(chunk), text).unwrap();
+        let finds = |document, chunk, text| {
+            index.finds(DocumentId(document), ChunkId(chunk), text).unwrap()
+        };
         assert!(finds(7, 1, "Running ferries") && finds(7, 2, "An owl"));
         assert!(finds(8, 3, "--- *** ---"), "nothing to look up");
         assert!(!finds(7, 2, "ferries") && !finds(8, 1, "ferries") && !finds(7, 9, "owl"));
@@ -298,7 +344,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("words");
         assert!(LexicalIndex::open(&path).is_none() && !path.exists());
-        LexicalIndex::open_or_create(&path).unwrap().change(&[], &[1], [Ok(chunk(1, 1, "owl"))].into_iter()).unwrap();
+        LexicalIndex::open_or_create(&path)
+            .unwrap()
+            .change(&[], &[1], [Ok(chunk(1, 1, "owl"))].into_iter())
+            .unwrap();
         assert_eq!(LexicalIndex::open(&path).unwrap().documents(), BTreeSet::from([1]));
         // Damaged, or in the middle of another process's work: not for a reader to decide.
         let meta = path.join("meta.json");

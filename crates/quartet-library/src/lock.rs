@@ -29,7 +29,8 @@ impl WriterLock {
                 let mut holder = String::new();
                 let _ = file.read_to_string(&mut holder);
                 let holder = holder.trim();
-                let process = if holder.is_empty() { String::new() } else { format!(" (process {holder})") };
+                let process =
+                    if holder.is_empty() { String::new() } else { format!(" (process {holder})") };
                 return Err(Error::new(
                     ErrorCode::Busy,
                     format!("another Quartet{process} is writing to this data folder"),

@@ -76,7 +76,12 @@ impl Library {
             .into_iter()
             .filter_map(|(chunk, found)| {
                 let passage = passages.remove(&chunk)?;
-                Some(SearchHit { passage, score: found.score, lexical: found.lexical, dense: found.dense })
+                Some(SearchHit {
+                    passage,
+                    score: found.score,
+                    lexical: found.lexical,
+                    dense: found.dense,
+                })
             })
             .collect();
         let AnalysedQuestion { terms, idf } = analysed;

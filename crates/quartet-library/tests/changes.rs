@@ -22,7 +22,12 @@ async fn listed(library: &Library, name: &str) -> Document {
 async fn changes(library: &Library, name: &str) -> Vec<String> {
     let collection = library.collection("default").await.unwrap().id;
     let journal = library.journal(collection).await.unwrap();
-    journal.into_iter().rev().filter(|entry| entry.path.ends_with(name)).map(|entry| entry.change).collect()
+    journal
+        .into_iter()
+        .rev()
+        .filter(|entry| entry.path.ends_with(name))
+        .map(|entry| entry.change)
+        .collect()
 }
 
 #[tokio::test]
@@ -34,11 +39,18 @@ async fn pages_titles_and_places_are_as_in_the_file() {
     let report = place.import(&library).await;
     assert_eq!((report.ready, report.added, report.failed, report.problems.len()), (2, 2, 0, 0));
     let lease = listed(&library, "lease.pdf").await;
-    assert_eq!((lease.title.as_str(), lease.pages, lease.failed_pages), ("Lease of Mill Lane 4", 3, 0));
+    assert_eq!(
+        (lease.title.as_str(), lease.pages, lease.failed_pages),
+        ("Lease of Mill Lane 4", 3, 0)
+    );
     assert_eq!(lease.sha256.unwrap().0.len(), 64);
     let collection = library.collection("default").await.unwrap();
-    assert_eq!((collection.ready_documents, collection.pages, collection.chunks), (2, 4, report.chunks));
-    let (hits, _) = library.search_by(SearchMode::Lexical, collection.id, "cellar", &[], 5).await.unwrap();
+    assert_eq!(
+        (collection.ready_documents, collection.pages, collection.chunks),
+        (2, 4, report.chunks)
+    );
+    let (hits, _) =
+        library.search_by(SearchMode::Lexical, collection.id, "cellar", &[], 5).await.unwrap();
     let passage = &hits[0].passage;
     assert_eq!((passage.span.page, passage.span.start, passage.span.end), (PageNumber(3), 0, 35));
     assert_eq!((passage.document, passage.title.as_str()), (lease.id, "Lease of Mill Lane 4"));
@@ -54,11 +66,17 @@ async fn the_old_text_is_found_until_the_new_one_is_complete() {
     let before = listed(&library, "a.pdf").await;
     std::fs::write(&path, "The new statute names a provost, who is paid.").unwrap();
 
-    let (writer, papers, cancel) = (Arc::clone(&library), place.papers.clone(), CancellationToken::new());
+    let (writer, papers, cancel) =
+        (Arc::clone(&library), place.papers.clone(), CancellationToken::new());
     let stop = cancel.clone();
     let running = tokio::spawn(async move {
         let embedder = HashEmbedder { delay: Duration::from_secs(30), ..HashEmbedder::default() };
-        let importer = Importer { library: &writer, reader: &TextReader::default(), embedder: &embedder, on_progress: &|_| {} };
+        let importer = Importer {
+            library: &writer,
+            reader: &TextReader::default(),
+            embedder: &embedder,
+            on_progress: &|_| {},
+        };
         let paths = [papers];
         tokio::select! {
             ended = importer.import("default", &paths, &stop) => panic!("it did not wait: {ended:?}"),
@@ -70,11 +88,17 @@ async fn the_old_text_is_found_until_the_new_one_is_complete() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     for reader in [Arc::clone(&library), place.open().await] {
-        assert_eq!(find(&reader, "statute").await, [("a.pdf".to_owned(), 1, "The old statute names a beadle.".to_owned())]);
+        assert_eq!(
+            find(&reader, "statute").await,
+            [("a.pdf".to_owned(), 1, "The old statute names a beadle.".to_owned())]
+        );
         assert_eq!(listed(&reader, "a.pdf").await, before);
         // By vectors alone as well: the file of vectors is the one of before.
         let vector = HashEmbedder::default().vector("beadle");
-        let (hits, _) = reader.search_by(SearchMode::Dense, before.collection, "beadle", &vector, 5).await.unwrap();
+        let (hits, _) = reader
+            .search_by(SearchMode::Dense, before.collection, "beadle", &vector, 5)
+            .await
+            .unwrap();
         assert_eq!(hits.len(), 1);
     }
     // Dropped at once, as a crash would.
@@ -102,7 +126,11 @@ async fn a_changed_file_that_cannot_be_read_goes_into_quarantine_and_comes_back(
     let document = listed(&library, "a.pdf").await;
     assert_eq!((document.status, document.chunks), (DocumentStatus::Protected, 0));
     assert_eq!((document.reason.as_deref(), document.hint.is_some()), (Some("told to fail"), true));
-    assert_eq!(find(&library, "heron").await, [], "what the file does not say any more is not found");
+    assert_eq!(
+        find(&library, "heron").await,
+        [],
+        "what the file does not say any more is not found"
+    );
     // A further import does not try again, a retry does.
     assert_eq!(place.import(&library).await.failed, 1);
     assert_eq!(changes(&library, "a.pdf").await, ["added", "failed"]);
@@ -110,7 +138,10 @@ async fn a_changed_file_that_cannot_be_read_goes_into_quarantine_and_comes_back(
     assert_eq!(retry(&library).await.unwrap().ready, 1);
     assert_eq!(find(&library, "heron").await.len(), 1);
     let document = listed(&library, "a.pdf").await;
-    assert_eq!((document.status, document.reason, document.hint), (DocumentStatus::Ready, None, None));
+    assert_eq!(
+        (document.status, document.reason, document.hint),
+        (DocumentStatus::Ready, None, None)
+    );
 }
 
 #[tokio::test]
@@ -156,8 +187,14 @@ async fn what_is_found_in_a_moved_file_leads_to_where_it_is_now() {
         assert_eq!(find(&library, "heron").await.len(), 1);
         assert_eq!(find(&library, "heron").await[0].0, "new.pdf", "copied first: {copied_first}");
         let (old, new) = (listed(&library, "z-old.pdf").await, listed(&library, "new.pdf").await);
-        assert_eq!((old.status, old.duplicate_of, old.chunks), (DocumentStatus::Missing, Some(new.id), 0));
-        assert_eq!((new.status, new.duplicate_of, new.pages, new.reason), (DocumentStatus::Ready, None, 1, None));
+        assert_eq!(
+            (old.status, old.duplicate_of, old.chunks),
+            (DocumentStatus::Missing, Some(new.id), 0)
+        );
+        assert_eq!(
+            (new.status, new.duplicate_of, new.pages, new.reason),
+            (DocumentStatus::Ready, None, 1, None)
+        );
         // The file that is gone does not keep the text alive.
         library.delete_document(new.id).await.unwrap();
         assert_eq!(find(&library, "heron").await, []);
@@ -204,7 +241,11 @@ impl quartet_library::Embedder for Failing {
     async fn count_tokens(&self, texts: &[String]) -> quartet_types::Result<Vec<u32>> {
         HashEmbedder::default().count_tokens(texts).await
     }
-    async fn embed(&self, texts: &[String], cancel: &CancellationToken) -> quartet_types::Result<Vec<f32>> {
+    async fn embed(
+        &self,
+        texts: &[String],
+        cancel: &CancellationToken,
+    ) -> quartet_types::Result<Vec<f32>> {
         if texts.iter().any(|text| text.contains("zeppelin")) {
             return Err(quartet_types::Error::new(ErrorCode::WorkerDied, "the embedder died"));
         }
@@ -218,11 +259,22 @@ async fn when_the_embedder_dies_what_was_done_stays() {
     place.write("a.pdf", "The heron stands.");
     place.write("b.pdf", "The zeppelin is longer than the heron.");
     let library = place.open().await;
-    let importer = Importer { library: &library, reader: &TextReader::default(), embedder: &Failing, on_progress: &|_| {} };
-    let error = importer.import("default", std::slice::from_ref(&place.papers), &CancellationToken::new()).await.unwrap_err();
+    let importer = Importer {
+        library: &library,
+        reader: &TextReader::default(),
+        embedder: &Failing,
+        on_progress: &|_| {},
+    };
+    let error = importer
+        .import("default", std::slice::from_ref(&place.papers), &CancellationToken::new())
+        .await
+        .unwrap_err();
     assert_eq!(error.code, ErrorCode::WorkerDied);
     let job = library.jobs().await.unwrap().remove(0);
-    assert_eq!((job.state, job.error.map(|error| error.code)), (quartet_types::JobState::Failed, Some(ErrorCode::WorkerDied)));
+    assert_eq!(
+        (job.state, job.error.map(|error| error.code)),
+        (quartet_types::JobState::Failed, Some(ErrorCode::WorkerDied))
+    );
     assert_eq!(find(&library, "heron").await[0].0, "a.pdf");
     assert_eq!(listed(&library, "b.pdf").await.status, DocumentStatus::Extracted);
     assert_eq!(place.import(&library).await.ready, 2);
@@ -231,12 +283,18 @@ async fn when_the_embedder_dies_what_was_done_stays() {
 #[tokio::test]
 async fn text_without_words_to_look_up_is_no_reason_to_fail() {
     let place = Place::new();
-    place.write("chinese.pdf", &"条约于二零二零年在日内瓦签订并于次年生效且适用于所有缔约国及其领土".repeat(8));
+    place.write(
+        "chinese.pdf",
+        &"条约于二零二零年在日内瓦签订并于次年生效且适用于所有缔约国及其领土".repeat(8),
+    );
     place.write("endless.pdf", &"é".repeat(3000));
     place.write("digits.pdf", &"0123456789".repeat(40));
     // Pages so alike that no ranking can tell them apart.
     for number in 0..60 {
-        place.write(&format!("form-{number:02}.pdf"), &format!("Form {}\u{c}See form form form {number} form.", number % 7));
+        place.write(
+            &format!("form-{number:02}.pdf"),
+            &format!("Form {}\u{c}See form form form {number} form.", number % 7),
+        );
     }
     let library = place.open().await;
     let report = place.import(&library).await;
@@ -253,8 +311,16 @@ async fn an_import_reads_what_it_was_given_and_no_more() {
     let library = place.open().await;
     let cancelled = CancellationToken::new();
     cancelled.cancel();
-    let importer = Importer { library: &library, reader: &TextReader::default(), embedder: &HashEmbedder::default(), on_progress: &|_| {} };
-    let error = importer.import("default", std::slice::from_ref(&place.papers), &cancelled).await.unwrap_err();
+    let importer = Importer {
+        library: &library,
+        reader: &TextReader::default(),
+        embedder: &HashEmbedder::default(),
+        on_progress: &|_| {},
+    };
+    let error = importer
+        .import("default", std::slice::from_ref(&place.papers), &cancelled)
+        .await
+        .unwrap_err();
     assert_eq!(error.code, ErrorCode::Cancelled);
     let job = library.jobs().await.unwrap()[0].id;
     library.cancel_job(job).await.unwrap();

@@ -20,7 +20,8 @@ async fn import_slowly(home: &Path, papers: &Path) -> Result<Arc<Library>> {
     let library = Arc::new(Library::open(home).await?);
     let reader = TextReader { delay: Duration::from_millis(3) };
     let embedder = HashEmbedder { delay: Duration::from_millis(4), ..HashEmbedder::default() };
-    let importer = Importer { library: &library, reader: &reader, embedder: &embedder, on_progress: &|_| {} };
+    let importer =
+        Importer { library: &library, reader: &reader, embedder: &embedder, on_progress: &|_| {} };
     importer.import("default", &[papers.to_owned()], &CancellationToken::new()).await?;
     Ok(library)
 }
@@ -50,7 +51,10 @@ async fn a_killed_import_goes_on_to_the_same_result() {
         let pages: Vec<String> = (0..=seed % 4).map(|page| prose(seed * 10 + page, 60)).collect();
         place.write(&format!("p{seed}.pdf"), &pages.join("\u{c}"));
     }
-    place.write("twin.pdf", &[prose(30, 60), prose(31, 60), prose(32, 60), prose(33, 60)].join("\u{c}"));
+    place.write(
+        "twin.pdf",
+        &[prose(30, 60), prose(31, 60), prose(32, 60), prose(33, 60)].join("\u{c}"),
+    );
     place.write("bad.pdf", "!broken");
     let homes = tempfile::tempdir().unwrap();
     let home = |name: &str| -> PathBuf { homes.path().join(name) };
@@ -67,9 +71,11 @@ async fn a_killed_import_goes_on_to_the_same_result() {
     let mut random = u64::from(seed) | 1;
     let mut interrupted = 0;
     for moment in 0..MOMENTS {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         // One moment in each twentieth of the import, so that none of its parts is left out.
-        let fraction = (f64::from(moment) + (random >> 11) as f64 / (1_u64 << 53) as f64) / f64::from(MOMENTS);
+        let fraction =
+            (f64::from(moment) + (random >> 11) as f64 / (1_u64 << 53) as f64) / f64::from(MOMENTS);
         let home = home(&format!("killed-{moment}"));
         let mut child = start(&home, &place.papers);
         std::thread::sleep(length.mul_f64(fraction));
@@ -88,12 +94,19 @@ async fn a_killed_import_goes_on_to_the_same_result() {
         let id = resumed.collection("default").await.unwrap().id;
         assert_eq!(resumed.fingerprint(id).await.unwrap(), expected, "{what}");
         for question in questions {
-            assert_eq!(find(&resumed, question).await, find(&whole, question).await, "{what}: {question}");
+            assert_eq!(
+                find(&resumed, question).await,
+                find(&whole, question).await,
+                "{what}: {question}"
+            );
         }
         let jobs = resumed.jobs().await.unwrap();
         assert!(jobs.iter().all(|job| job.state == JobState::Finished), "{what}: {jobs:?}");
         // An interrupted job goes on as itself instead of leaving its remains behind.
         assert!(!was_interrupted || jobs.len() == 1, "{what}: {jobs:?}");
     }
-    assert!(interrupted >= 10, "only {interrupted} of {MOMENTS} kills hit the import: the test tests too little");
+    assert!(
+        interrupted >= 10,
+        "only {interrupted} of {MOMENTS} kills hit the import: the test tests too little"
+    );
 }

@@ -8,7 +8,8 @@ use support::{HashEmbedder, Place, find, import, prose, retry};
 #[tokio::test]
 async fn every_file_is_listed_with_what_became_of_it() {
     let place = Place::new();
-    place.write("good.pdf", "The lighthouse keeper is called Alma Verrin. She has a brass lantern.");
+    place
+        .write("good.pdf", "The lighthouse keeper is called Alma Verrin. She has a brass lantern.");
     place.write("deep/er/UPPER.PDF", "The ferry leaves at noon. It carries forty passengers.");
     place.write("locked.pdf", "!protected");
     place.write("scan.pdf", "!no text");
@@ -22,7 +23,9 @@ async fn every_file_is_listed_with_what_became_of_it() {
     let documents = library.documents(None).await.unwrap();
     let status: Vec<(String, DocumentStatus)> = documents
         .iter()
-        .map(|document| (document.path.rsplit('/').next().unwrap_or_default().to_owned(), document.status))
+        .map(|document| {
+            (document.path.rsplit('/').next().unwrap_or_default().to_owned(), document.status)
+        })
         .collect();
     let expected = [
         ("blank.pdf", DocumentStatus::NoText),
@@ -37,7 +40,11 @@ async fn every_file_is_listed_with_what_became_of_it() {
     assert_eq!(status, expected.map(|(name, status)| (name.to_owned(), status)));
     for document in &documents {
         let explained = document.reason.is_some();
-        assert_eq!(explained, document.status != DocumentStatus::Ready || document.failed_pages > 0, "{document:?}");
+        assert_eq!(
+            explained,
+            document.status != DocumentStatus::Ready || document.failed_pages > 0,
+            "{document:?}"
+        );
     }
     assert_eq!((report.ready, report.added, report.failed), (3, 3, 5));
     assert_eq!(report.problems.len(), 6, "the five that failed and the one that lost a page");
@@ -116,10 +123,18 @@ async fn a_changed_collection_equals_a_fresh_one() {
     };
     assert_eq!(of(&library).await, of(&other).await);
     for question in ["harbour ledger", "copper engine in winter", "What does the garden cost?"] {
-        assert_eq!(find(&library, question).await[..3], find(&other, question).await[..3], "{question}");
+        assert_eq!(
+            find(&library, question).await[..3],
+            find(&other, question).await[..3],
+            "{question}"
+        );
         // After a deletion the word index only estimates the average length of a chunk, so
         // chunks that score all but the same may change places; the same ones are found.
-        assert_eq!(all_found(&library, question).await, all_found(&other, question).await, "{question}");
+        assert_eq!(
+            all_found(&library, question).await,
+            all_found(&other, question).await,
+            "{question}"
+        );
     }
 }
 
@@ -128,7 +143,8 @@ async fn all_found(library: &quartet_library::Library, question: &str) -> Vec<(S
     let id = library.collection("default").await.unwrap().id;
     let vector = HashEmbedder::default().vector(question);
     let (hits, _) = library.search(id, question, &vector, 1000).await.unwrap();
-    let mut found: Vec<_> = hits.into_iter().map(|hit| (hit.passage.path, hit.passage.text)).collect();
+    let mut found: Vec<_> =
+        hits.into_iter().map(|hit| (hit.passage.path, hit.passage.text)).collect();
     found.sort();
     found
 }
@@ -168,7 +184,12 @@ async fn the_same_content_is_stored_once() {
 #[tokio::test]
 async fn spans_are_exact_and_stay_on_their_page() {
     let place = Place::new();
-    let text = format!("1 Öffnung\n\n{}\u{c}{}\n\n2 Schluß\n\n{}", prose(5, 40), prose(6, 25), "é".repeat(3000));
+    let text = format!(
+        "1 Öffnung\n\n{}\u{c}{}\n\n2 Schluß\n\n{}",
+        prose(5, 40),
+        prose(6, 25),
+        "é".repeat(3000)
+    );
     place.write("a.pdf", &text);
     let library = place.open().await;
     place.import(&library).await;
@@ -176,13 +197,19 @@ async fn spans_are_exact_and_stay_on_their_page() {
     let pages = library.pages(document.id).await.unwrap();
     let collection = library.collection("default").await.unwrap();
     let vector = HashEmbedder::default().vector("harbour");
-    let (hits, trace) = library.search(collection.id, "the coins costs of", &vector, 1000).await.unwrap();
-    assert!(hits.len() >= 5 && u64::try_from(hits.len()).unwrap() == collection.chunks, "{} hits", hits.len());
+    let (hits, trace) =
+        library.search(collection.id, "the coins costs of", &vector, 1000).await.unwrap();
+    assert!(
+        hits.len() >= 5 && u64::try_from(hits.len()).unwrap() == collection.chunks,
+        "{} hits",
+        hits.len()
+    );
     assert_eq!(trace.chunks, collection.chunks);
     for hit in hits {
         let span = hit.passage.span;
         let page = &pages.iter().find(|(number, _)| *number == span.page).unwrap().1;
-        let slice: String = page.chars().take(span.end as usize).skip(span.start as usize).collect();
+        let slice: String =
+            page.chars().take(span.end as usize).skip(span.start as usize).collect();
         assert_eq!(slice, hit.passage.text);
         assert_eq!(slice.trim(), slice);
     }

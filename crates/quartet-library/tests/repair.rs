@@ -28,7 +28,8 @@ fn index_folder(place: &Place) -> PathBuf {
 /// Files of the word index with this ending.
 fn words(index: &Path, ending: &str) -> Vec<PathBuf> {
     let files = std::fs::read_dir(index.join("words")).unwrap().flatten().map(|entry| entry.path());
-    let files: Vec<PathBuf> = files.filter(|path| path.to_string_lossy().ends_with(ending)).collect();
+    let files: Vec<PathBuf> =
+        files.filter(|path| path.to_string_lossy().ends_with(ending)).collect();
     assert!(!files.is_empty(), "no {ending} in the word index");
     files
 }
@@ -44,7 +45,8 @@ async fn the_next_search_repairs_what_is_damaged() {
     let expected = find(&library, QUESTION).await;
     let collection = library.collection("default").await.unwrap().id;
     let vector = HashEmbedder::default().vector(QUESTION);
-    let (dense, _) = library.search_by(SearchMode::Dense, collection, QUESTION, &vector, 10).await.unwrap();
+    let (dense, _) =
+        library.search_by(SearchMode::Dense, collection, QUESTION, &vector, 10).await.unwrap();
     assert!(expected.len() >= 4 && dense.len() >= 4);
     drop(library);
     let index = index_folder(&place);
@@ -61,9 +63,13 @@ async fn the_next_search_repairs_what_is_damaged() {
             std::fs::write(&vectors, bytes).unwrap();
         }),
         ("no words", &|| std::fs::remove_dir_all(index.join("words")).unwrap()),
-        ("words without meta.json", &|| std::fs::remove_file(index.join("words/meta.json")).unwrap()),
+        ("words without meta.json", &|| {
+            std::fs::remove_file(index.join("words/meta.json")).unwrap()
+        }),
         ("half of meta.json", &|| cut(&index.join("words/meta.json"), 2)),
-        ("a lost segment", &|| words(&index, ".term").iter().for_each(|path| std::fs::remove_file(path).unwrap())),
+        ("a lost segment", &|| {
+            words(&index, ".term").iter().for_each(|path| std::fs::remove_file(path).unwrap())
+        }),
         ("a segment cut off", &|| words(&index, ".idx").iter().for_each(|path| cut(path, 1))),
         ("columns cut off", &|| words(&index, ".fast").iter().for_each(|path| cut(path, 2))),
     ];
@@ -71,7 +77,8 @@ async fn the_next_search_repairs_what_is_damaged() {
         damage();
         let library = place.open().await;
         assert_eq!(find(&library, QUESTION).await, expected, "{name}");
-        let (found, _) = library.search_by(SearchMode::Dense, collection, QUESTION, &vector, 10).await.unwrap();
+        let (found, _) =
+            library.search_by(SearchMode::Dense, collection, QUESTION, &vector, 10).await.unwrap();
         assert_eq!(found, dense, "{name}");
         library.check(collection).await.unwrap();
     }
@@ -105,17 +112,25 @@ async fn the_self_test_notices_vectors_that_are_garbled() {
     let mut bytes = std::fs::read(&vectors).unwrap();
     let half = bytes.len() / 2;
     // Small numbers still, so that nothing about the file looks wrong.
-    bytes[half..].chunks_exact_mut(4).for_each(|value| value.copy_from_slice(&0.01_f32.to_le_bytes()));
+    bytes[half..]
+        .chunks_exact_mut(4)
+        .for_each(|value| value.copy_from_slice(&0.01_f32.to_le_bytes()));
     std::fs::write(&vectors, bytes).unwrap();
     let library = place.open().await;
     library.check(collection).await.unwrap();
     assert_eq!(find(&library, QUESTION).await, expected);
 }
 
-async fn dense(library: &Library, collection: CollectionId, embedder: &HashEmbedder) -> Vec<(String, f32)> {
+async fn dense(
+    library: &Library,
+    collection: CollectionId,
+    embedder: &HashEmbedder,
+) -> Vec<(String, f32)> {
     let vector = embedder.vector(QUESTION);
-    let (hits, _) = library.search_by(SearchMode::Dense, collection, QUESTION, &vector, 1000).await.unwrap();
-    let mut found: Vec<_> = hits.into_iter().map(|hit| (hit.passage.text, hit.dense.unwrap().0)).collect();
+    let (hits, _) =
+        library.search_by(SearchMode::Dense, collection, QUESTION, &vector, 1000).await.unwrap();
+    let mut found: Vec<_> =
+        hits.into_iter().map(|hit| (hit.passage.text, hit.dense.unwrap().0)).collect();
     // Equal scores come in the order in which the documents came.
     found.sort_by(|left, right| left.0.cmp(&right.0));
     found
@@ -135,11 +150,18 @@ async fn another_embedder_makes_all_vectors_anew_even_when_interrupted() {
     place.write("p9.pdf", &prose(9, 40));
     let token = CancellationToken::new();
     let stop = |progress: &quartet_types::JobProgress| {
-        if progress.stage == "embedding" && progress.subject.as_ref().is_some_and(|subject| !subject.contains("p9")) {
+        if progress.stage == "embedding"
+            && progress.subject.as_ref().is_some_and(|subject| !subject.contains("p9"))
+        {
             token.cancel();
         }
     };
-    let importer = Importer { library: &library, reader: &TextReader::default(), embedder: &other, on_progress: &stop };
+    let importer = Importer {
+        library: &library,
+        reader: &TextReader::default(),
+        embedder: &other,
+        on_progress: &stop,
+    };
     importer.import("default", std::slice::from_ref(&place.papers), &token).await.unwrap_err();
     // A search brings the indexes in step with this half-way state.
     find(&library, QUESTION).await;
@@ -181,7 +203,8 @@ async fn answers_made_from_a_deleted_document_go_with_it() {
     let collection = library.collection("default").await.unwrap().id;
     let chat = library.create_chat(collection).await.unwrap();
     for question in ["zyxmarkerqua", "ferry"] {
-        let (retrieved, search) = library.search_by(SearchMode::Lexical, collection, question, &[], 5).await.unwrap();
+        let (retrieved, search) =
+            library.search_by(SearchMode::Lexical, collection, question, &[], 5).await.unwrap();
         let text = retrieved[0].passage.text.clone();
         let answer = Answer {
             id: None,

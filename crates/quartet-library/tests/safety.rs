@@ -17,7 +17,11 @@ fn files_with(folder: &Path, marker: &str) -> Vec<PathBuf> {
         let path = entry.path();
         if path.is_dir() {
             found.extend(files_with(&path, marker));
-        } else if std::fs::read(&path).unwrap().windows(marker.len()).any(|bytes| bytes == marker.as_bytes()) {
+        } else if std::fs::read(&path)
+            .unwrap()
+            .windows(marker.len())
+            .any(|bytes| bytes == marker.as_bytes())
+        {
             found.push(path);
         }
     }
@@ -29,7 +33,10 @@ async fn deleted_text_is_in_no_file() {
     let marker = "zyxmarkerqua";
     for way in ["document", "collection", "changed file"] {
         let place = Place::new();
-        let path = place.write("secret.pdf", &format!("{} The {marker} is hidden. {}", prose(1, 80), prose(2, 80)));
+        let path = place.write(
+            "secret.pdf",
+            &format!("{} The {marker} is hidden. {}", prose(1, 80), prose(2, 80)),
+        );
         for seed in 3..8 {
             place.write(&format!("p{seed}.pdf"), &prose(seed, 80));
         }
@@ -38,11 +45,17 @@ async fn deleted_text_is_in_no_file() {
         // Somebody else has everything open, as a window has.
         let onlooker = place.open().await;
         assert!(find(&onlooker, marker).await[0].2.contains(marker));
-        assert!(!files_with(&place.home, marker).is_empty(), "the marker is not where the test looks");
+        assert!(
+            !files_with(&place.home, marker).is_empty(),
+            "the marker is not where the test looks"
+        );
         match way {
             "document" => {
                 let documents = library.documents(None).await.unwrap();
-                let secret = documents.iter().find(|document| document.path.ends_with("secret.pdf")).unwrap();
+                let secret = documents
+                    .iter()
+                    .find(|document| document.path.ends_with("secret.pdf"))
+                    .unwrap();
                 library.delete_document(secret.id).await.unwrap();
             }
             "collection" => library.delete_collection("default").await.unwrap(),
@@ -53,7 +66,10 @@ async fn deleted_text_is_in_no_file() {
         }
         if way != "collection" {
             for searcher in [&library, &onlooker] {
-                assert!(find(searcher, marker).await.iter().all(|(_, _, text)| !text.contains(marker)), "{way}");
+                assert!(
+                    find(searcher, marker).await.iter().all(|(_, _, text)| !text.contains(marker)),
+                    "{way}"
+                );
             }
         }
         assert_eq!(files_with(&place.home, marker), Vec::<PathBuf>::new(), "{way}");
@@ -74,19 +90,32 @@ async fn one_writes_and_the_others_read_meanwhile() {
     let stop = cancel.clone();
     let import = tokio::spawn(async move {
         let reader = TextReader { delay: Duration::from_millis(100) };
-        let embedder = HashEmbedder { delay: Duration::from_millis(100), ..HashEmbedder::default() };
-        let importer = Importer { library: &writer, reader: &reader, embedder: &embedder, on_progress: &|_| {} };
+        let embedder =
+            HashEmbedder { delay: Duration::from_millis(100), ..HashEmbedder::default() };
+        let importer = Importer {
+            library: &writer,
+            reader: &reader,
+            embedder: &embedder,
+            on_progress: &|_| {},
+        };
         importer.import("default", &[papers], &stop).await
     });
     tokio::time::sleep(Duration::from_millis(500)).await;
     let other = place.open().await;
-    assert_eq!(find(&other, "blue slate").await[0].0, "first.pdf", "search works while somebody writes");
+    assert_eq!(
+        find(&other, "blue slate").await[0].0,
+        "first.pdf",
+        "search works while somebody writes"
+    );
     let jobs = other.jobs().await.unwrap();
     assert_eq!(jobs[0].state, JobState::Running);
     let document = other.documents(None).await.unwrap()[0].id;
     let error = other.delete_document(document).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Busy);
-    assert!(error.message.contains(&std::process::id().to_string()) && error.hint.is_some(), "{error:?}");
+    assert!(
+        error.message.contains(&std::process::id().to_string()) && error.hint.is_some(),
+        "{error:?}"
+    );
 
     // A pause that another process asks for.
     other.pause_job(jobs[0].id).await.unwrap();
@@ -96,7 +125,8 @@ async fn one_writes_and_the_others_read_meanwhile() {
     assert!(asked.elapsed() < Duration::from_secs(10), "it does not stop");
     assert_eq!(other.job(jobs[0].id).await.unwrap().state, JobState::Paused);
     let (reader, embedder) = (TextReader::default(), HashEmbedder::default());
-    let importer = Importer { library: &other, reader: &reader, embedder: &embedder, on_progress: &|_| {} };
+    let importer =
+        Importer { library: &other, reader: &reader, embedder: &embedder, on_progress: &|_| {} };
     let report = importer.resume(jobs[0].id, &CancellationToken::new()).await.unwrap();
     assert_eq!((report.job, report.ready), (jobs[0].id, 21));
     assert_eq!(other.job(jobs[0].id).await.unwrap().state, JobState::Finished);
@@ -164,7 +194,9 @@ async fn a_folder_that_cannot_be_used_is_named() {
     std::fs::write(&file, "in the way").unwrap();
     for home in [file.join("home"), file.clone()] {
         let error = Library::open(&home).await.err().unwrap();
-        assert!(error.subject.unwrap().contains("file") && error.hint.unwrap().contains("QUARTET_HOME"));
+        assert!(
+            error.subject.unwrap().contains("file") && error.hint.unwrap().contains("QUARTET_HOME")
+        );
     }
 
     let damaged = folder.path().join("damaged");
@@ -179,7 +211,10 @@ async fn a_folder_that_cannot_be_used_is_named() {
     permissions.set_readonly(true);
     std::fs::set_permissions(&closed, permissions).unwrap();
     if std::fs::write(closed.join("probe"), "").is_err() {
-        assert_eq!(Library::open(&closed.join("home")).await.err().unwrap().code, ErrorCode::ReadOnly);
+        assert_eq!(
+            Library::open(&closed.join("home")).await.err().unwrap().code,
+            ErrorCode::ReadOnly
+        );
         assert_eq!(Library::open(&closed).await.err().unwrap().code, ErrorCode::ReadOnly);
     } else {
         println!("skipped: this user may write to a read-only folder");
@@ -193,12 +228,23 @@ async fn collections_keep_their_names_apart() {
     let first = library.create_collection("first").await.unwrap();
     assert_eq!(library.create_collection("first").await.unwrap().id, first.id);
     library.create_collection("second").await.unwrap();
-    assert_eq!(library.rename_collection("first", "second").await.unwrap_err().code, ErrorCode::InvalidInput);
+    assert_eq!(
+        library.rename_collection("first", "second").await.unwrap_err().code,
+        ErrorCode::InvalidInput
+    );
     assert_eq!(library.rename_collection("first", "third").await.unwrap().id, first.id);
     let error = library.collection("first").await.unwrap_err();
     assert!(error.code == ErrorCode::NotFound && error.hint.unwrap().contains("third"));
     assert_eq!(library.create_collection(" ").await.unwrap_err().code, ErrorCode::InvalidInput);
     // What was made is there for the next start.
-    let names: Vec<String> = place.open().await.collections().await.unwrap().into_iter().map(|found| found.name).collect();
+    let names: Vec<String> = place
+        .open()
+        .await
+        .collections()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|found| found.name)
+        .collect();
     assert_eq!(names, ["second", "third"]);
 }

@@ -10,7 +10,8 @@ use support::Place;
 
 /// The data folder beside the repository; absent means skip, unless the data is required.
 fn squad() -> Option<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/squad/squad2-dev.json");
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/squad/squad2-dev.json");
     if let Ok(text) = std::fs::read_to_string(&path) {
         return Some(serde_json::from_str(&text).unwrap());
     }
@@ -25,7 +26,12 @@ async fn bm25_finds_the_paragraph() {
     let place = Place::new();
     let mut paragraphs: HashMap<String, String> = HashMap::new();
     let mut questions = Vec::new();
-    for paragraph in data["data"].as_array().unwrap().iter().flat_map(|article| article["paragraphs"].as_array().unwrap()) {
+    for paragraph in data["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|article| article["paragraphs"].as_array().unwrap())
+    {
         let text = paragraph["context"].as_str().unwrap();
         let next = format!("p{:05}.pdf", paragraphs.len());
         let name = paragraphs.entry(text.to_owned()).or_insert_with(|| {
@@ -44,7 +50,8 @@ async fn bm25_finds_the_paragraph() {
     let collection = library.collection("default").await.unwrap().id;
     let (mut gain, mut within_20) = (0.0, 0.0);
     for (question, gold) in &questions {
-        let (hits, _) = library.search_by(SearchMode::Lexical, collection, question, &[], 100).await.unwrap();
+        let (hits, _) =
+            library.search_by(SearchMode::Lexical, collection, question, &[], 100).await.unwrap();
         let mut documents: Vec<String> = Vec::new();
         for hit in hits {
             let name = hit.passage.path.rsplit('/').next().unwrap_or_default().to_owned();
@@ -60,7 +67,11 @@ async fn bm25_finds_the_paragraph() {
     }
     let count = questions.len() as f64;
     let (ndcg, recall) = (gain / count, within_20 / count);
-    println!("BM25, {} questions over {} paragraphs: nDCG@10 {ndcg:.4}, recall@20 {recall:.4}", questions.len(), paragraphs.len());
+    println!(
+        "BM25, {} questions over {} paragraphs: nDCG@10 {ndcg:.4}, recall@20 {recall:.4}",
+        questions.len(),
+        paragraphs.len()
+    );
     assert!(ndcg >= 0.90, "nDCG@10 {ndcg:.4}");
     assert!(recall >= 0.97, "recall@20 {recall:.4}");
 }

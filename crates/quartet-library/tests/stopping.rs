@@ -45,15 +45,27 @@ fn papers() -> Place {
     let place = Place::new();
     for seed in 0..4 {
         place.write(&format!("short-{seed}.pdf"), &prose(seed, 10));
-        place.write(&format!("long-{seed}.pdf"), &format!("Long text {seed}\n\n{}", prose(seed + 10, 60)));
+        place.write(
+            &format!("long-{seed}.pdf"),
+            &format!("Long text {seed}\n\n{}", prose(seed + 10, 60)),
+        );
     }
     place
 }
 
-fn start(library: &Arc<Library>, papers: PathBuf, cancel: &CancellationToken) -> JoinHandle<Result<ImportReport>> {
+fn start(
+    library: &Arc<Library>,
+    papers: PathBuf,
+    cancel: &CancellationToken,
+) -> JoinHandle<Result<ImportReport>> {
     let (library, cancel) = (Arc::clone(library), cancel.clone());
     tokio::spawn(async move {
-        let importer = Importer { library: &library, reader: &TextReader::default(), embedder: &Patient, on_progress: &|_| {} };
+        let importer = Importer {
+            library: &library,
+            reader: &TextReader::default(),
+            embedder: &Patient,
+            on_progress: &|_| {},
+        };
         importer.import("default", &[papers], &cancel).await
     })
 }
@@ -104,17 +116,33 @@ async fn a_stopped_import_keeps_what_it_has_and_goes_on() {
             Way::Token => token.cancel(),
         }
         // A batch takes a minute: who ends before has stopped within it.
-        let error = tokio::time::timeout(Duration::from_secs(20), running).await.unwrap().unwrap().unwrap_err();
+        let error = tokio::time::timeout(Duration::from_secs(20), running)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap_err();
         assert_eq!(error.code, ErrorCode::Cancelled, "{way:?}");
         let state = library.job(job).await.unwrap().state;
-        assert_eq!(state, if way == Way::Cancel { JobState::Cancelled } else { JobState::Paused }, "{way:?}");
+        assert_eq!(
+            state,
+            if way == Way::Cancel { JobState::Cancelled } else { JobState::Paused },
+            "{way:?}"
+        );
         let documents = library.documents(None).await.unwrap();
         assert_eq!(documents.len(), 8, "every file is listed");
-        assert_eq!(documents.iter().filter(|document| document.status == DocumentStatus::Ready).count(), 4);
+        assert_eq!(
+            documents.iter().filter(|document| document.status == DocumentStatus::Ready).count(),
+            4
+        );
         assert!(!find(&library, "harbour ledger coins").await.is_empty(), "what is ready is found");
 
         let (reader, embedder) = (TextReader::default(), HashEmbedder::default());
-        let importer = Importer { library: &library, reader: &reader, embedder: &embedder, on_progress: &|_| {} };
+        let importer = Importer {
+            library: &library,
+            reader: &reader,
+            embedder: &embedder,
+            on_progress: &|_| {},
+        };
         let resumed = importer.resume(job, &CancellationToken::new()).await;
         let report = if way == Way::Cancel {
             // Given up for good; the same files can be given again.
@@ -126,11 +154,19 @@ async fn a_stopped_import_keeps_what_it_has_and_goes_on() {
             assert_eq!(report.job, job);
             report
         };
-        assert_eq!((report.ready, report.added, report.chunks), (8, 4, expected_report.chunks), "{way:?}");
+        assert_eq!(
+            (report.ready, report.added, report.chunks),
+            (8, 4, expected_report.chunks),
+            "{way:?}"
+        );
         assert_eq!(library.job(report.job).await.unwrap().state, JobState::Finished);
         assert_eq!(fingerprint(&library).await, expected, "{way:?}");
         for question in ["harbour ledger", "copper engine in winter"] {
-            assert_eq!(find(&library, question).await, find(&whole, question).await, "{way:?}: {question}");
+            assert_eq!(
+                find(&library, question).await,
+                find(&whole, question).await,
+                "{way:?}: {question}"
+            );
         }
     }
 }
@@ -153,8 +189,12 @@ async fn both_searches_go_on_while_documents_arrive() {
         let collection = searcher.collection("default").await.unwrap();
         assert_eq!(collection.ready_documents, 4, "some have arrived since the indexes were made");
         for mode in [SearchMode::Lexical, SearchMode::Dense] {
-            let (hits, _) = searcher.search_by(mode, collection.id, "blue slate", &vector, 5).await.unwrap();
-            assert!(hits.first().is_some_and(|hit| hit.passage.path.ends_with("first.pdf")), "{mode:?}");
+            let (hits, _) =
+                searcher.search_by(mode, collection.id, "blue slate", &vector, 5).await.unwrap();
+            assert!(
+                hits.first().is_some_and(|hit| hit.passage.path.ends_with("first.pdf")),
+                "{mode:?}"
+            );
         }
     }
     token.cancel();

@@ -33,8 +33,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             retrieve: 24,
-            passages: 4,
-            passage_tokens: 450,
+            passages: 6,
+            passage_tokens: 600,
             answer_tokens: 160,
             sampling: Sampling::greedy(),
             abstain: true,

@@ -144,13 +144,15 @@ fn ends_in_abbreviation(sentence: &str) -> bool {
     let Some(stem) = sentence.strip_suffix('.') else { return false };
     let last = stem.rsplit(|c: char| c.is_whitespace() || c == '(').next().unwrap_or_default();
     let mut letters = last.chars();
-    let initial = matches!((letters.next(), letters.next()), (Some(letter), None) if letter.is_uppercase());
+    let initial =
+        matches!((letters.next(), letters.next()), (Some(letter), None) if letter.is_uppercase());
     initial || ABBREVIATIONS.contains(&last)
 }
 
 /// Number of characters before byte `offset`.
 pub(crate) fn characters_before(text: &str, offset: usize) -> u32 {
-    let count = text.get(..offset).map_or_else(|| text.chars().count(), |head| head.chars().count());
+    let count =
+        text.get(..offset).map_or_else(|| text.chars().count(), |head| head.chars().count());
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
@@ -232,19 +234,153 @@ const NUMBER_WORDS: [(&str, &str); 30] = [
 /// Sorted. Articles, pronouns, prepositions, conjunctions, auxiliaries, question words, and
 /// yes and no.
 const FUNCTION_WORDS: [&str; 147] = [
-    "a", "about", "after", "again", "against", "all", "also", "although", "am", "an", "and",
-    "any", "are", "as", "at", "be", "because", "been", "before", "being", "between", "both",
-    "but", "by", "can", "could", "did", "do", "does", "doing", "done", "during", "each", "either",
-    "else", "every", "few", "for", "from", "further", "had", "has", "have", "having", "he", "her",
-    "here", "hers", "herself", "him", "himself", "his", "how", "however", "i", "if", "in", "into",
-    "is", "it", "its", "itself", "just", "may", "me", "might", "more", "most", "much", "must",
-    "my", "myself", "neither", "no", "nor", "not", "of", "off", "on", "once", "one", "only", "or",
-    "other", "our", "ours", "out", "over", "own", "per", "same", "shall", "she", "should", "since",
-    "so", "some", "such", "than", "that", "the", "their", "theirs", "them", "themselves", "then",
-    "there", "therefore", "these", "they", "this", "those", "though", "through", "thus", "to",
-    "too", "under", "until", "up", "upon", "us", "very", "was", "we", "were", "what", "when",
-    "where", "whether", "which", "while", "who", "whom", "whose", "why", "will", "with", "within",
-    "without", "would", "yes", "yet", "you", "your", "yours", "yourself",
+    "a",
+    "about",
+    "after",
+    "again",
+    "against",
+    "all",
+    "also",
+    "although",
+    "am",
+    "an",
+    "and",
+    "any",
+    "are",
+    "as",
+    "at",
+    "be",
+    "because",
+    "been",
+    "before",
+    "being",
+    "between",
+    "both",
+    "but",
+    "by",
+    "can",
+    "could",
+    "did",
+    "do",
+    "does",
+    "doing",
+    "done",
+    "during",
+    "each",
+    "either",
+    "else",
+    "every",
+    "few",
+    "for",
+    "from",
+    "further",
+    "had",
+    "has",
+    "have",
+    "having",
+    "he",
+    "her",
+    "here",
+    "hers",
+    "herself",
+    "him",
+    "himself",
+    "his",
+    "how",
+    "however",
+    "i",
+    "if",
+    "in",
+    "into",
+    "is",
+    "it",
+    "its",
+    "itself",
+    "just",
+    "may",
+    "me",
+    "might",
+    "more",
+    "most",
+    "much",
+    "must",
+    "my",
+    "myself",
+    "neither",
+    "no",
+    "nor",
+    "not",
+    "of",
+    "off",
+    "on",
+    "once",
+    "one",
+    "only",
+    "or",
+    "other",
+    "our",
+    "ours",
+    "out",
+    "over",
+    "own",
+    "per",
+    "same",
+    "shall",
+    "she",
+    "should",
+    "since",
+    "so",
+    "some",
+    "such",
+    "than",
+    "that",
+    "the",
+    "their",
+    "theirs",
+    "them",
+    "themselves",
+    "then",
+    "there",
+    "therefore",
+    "these",
+    "they",
+    "this",
+    "those",
+    "though",
+    "through",
+    "thus",
+    "to",
+    "too",
+    "under",
+    "until",
+    "up",
+    "upon",
+    "us",
+    "very",
+    "was",
+    "we",
+    "were",
+    "what",
+    "when",
+    "where",
+    "whether",
+    "which",
+    "while",
+    "who",
+    "whom",
+    "whose",
+    "why",
+    "will",
+    "with",
+    "within",
+    "without",
+    "would",
+    "yes",
+    "yet",
+    "you",
+    "your",
+    "yours",
+    "yourself",
 ];
 
 #[cfg(test)]
@@ -264,10 +400,12 @@ mod tests {
 
     #[test]
     fn words_are_folded() {
-        let folded = |text: &str| words(text).into_iter().map(|word| word.folded).collect::<Vec<_>>();
-        assert_eq!(folded("The Keeper\u{2019}s 1,175 crowns, \u{fb01}xed"), [
-            "the", "keeper", "1175", "crowns", "fixed"
-        ]);
+        let folded =
+            |text: &str| words(text).into_iter().map(|word| word.folded).collect::<Vec<_>>();
+        assert_eq!(
+            folded("The Keeper\u{2019}s 1,175 crowns, \u{fb01}xed"),
+            ["the", "keeper", "1175", "crowns", "fixed"]
+        );
         assert_eq!(folded("twelve racks at 7.9 bar"), ["12", "racks", "at", "7.9", "bar"]);
         assert_eq!(folded("10,20,30"), ["10,20,30"]);
     }
@@ -275,17 +413,20 @@ mod tests {
     #[test]
     fn sentences_end_where_a_reader_would_end_them() {
         assert_eq!(split("One. Two! Three?"), ["One.", "Two!", "Three?"]);
-        assert_eq!(split("Dr. Smith met J. K. Holm. They left."), [
-            "Dr. Smith met J. K. Holm.", "They left."
-        ]);
-        assert_eq!(split("A wrapped\nsentence here. Next one."), [
-            "A wrapped\nsentence here.", "Next one."
-        ]);
+        assert_eq!(
+            split("Dr. Smith met J. K. Holm. They left."),
+            ["Dr. Smith met J. K. Holm.", "They left."]
+        );
+        assert_eq!(
+            split("A wrapped\nsentence here. Next one."),
+            ["A wrapped\nsentence here.", "Next one."]
+        );
         assert_eq!(split("A heading\n\nA paragraph."), ["A heading", "A paragraph."]);
         assert_eq!(split("Bring:\n- rope\n- a lamp"), ["Bring:", "- rope", "- a lamp"]);
-        assert_eq!(split("It relieves at 3.4 bar. It is old."), [
-            "It relieves at 3.4 bar.", "It is old."
-        ]);
+        assert_eq!(
+            split("It relieves at 3.4 bar. It is old."),
+            ["It relieves at 3.4 bar.", "It is old."]
+        );
         assert!(split(" \n ").is_empty());
     }
 

@@ -101,7 +101,10 @@ impl Reader for ScriptedReader {
     }
 
     async fn count_tokens(&self, texts: &[String]) -> Result<Vec<u32>> {
-        Ok(texts.iter().map(|text| u32::try_from(text.split_whitespace().count()).unwrap()).collect())
+        Ok(texts
+            .iter()
+            .map(|text| u32::try_from(text.split_whitespace().count()).unwrap())
+            .collect())
     }
 }
 
@@ -199,7 +202,9 @@ async fn rag_answers_cites_and_keeps_retrieved_read_and_used_apart() {
     assert!(matches!(&events[0], AnswerEvent::Retrieved(hits) if hits.len() == 2));
     assert!(events.iter().any(|event| matches!(event, AnswerEvent::Prefill { .. })));
     assert!(matches!(events.last(), Some(AnswerEvent::Finished(last)) if **last == answer));
-    assert!(answer.usage.bytes_read > 0 && answer.timings.total_ms >= answer.timings.first_token_ms);
+    assert!(
+        answer.usage.bytes_read > 0 && answer.timings.total_ms >= answer.timings.first_token_ms
+    );
 }
 
 #[tokio::test]

@@ -11,7 +11,8 @@ use serde_json::Value;
 use std::path::Path;
 
 fn squad() -> Option<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/squad/squad2-dev.json");
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/squad/squad2-dev.json");
     match std::fs::read_to_string(&path) {
         Ok(text) => Some(serde_json::from_str(&text).unwrap()),
         Err(error) => {
@@ -44,7 +45,12 @@ fn hit(text: &str) -> SearchHit {
     }
 }
 
-fn score(question: &str, answer: &str, index: usize, hits: &[SearchHit]) -> Option<(f32, PageSpan)> {
+fn score(
+    question: &str,
+    answer: &str,
+    index: usize,
+    hits: &[SearchHit],
+) -> Option<(f32, PageSpan)> {
     let passage = &hits[index].passage;
     let read = [ReadPassage { index, passage, bytes: passage.text.len() }];
     Matcher::new(question, &read, hits).best(answer).map(|support| (support.score, support.span))

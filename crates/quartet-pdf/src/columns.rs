@@ -53,9 +53,9 @@ fn single(cell: &Cell) -> RawLine {
 
 fn joined(row: &[Cell]) -> RawLine {
     let text = row.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>().join("  ");
-    let place = row.first().zip(row.last()).map(|(first, last)| LinePlace {
-        right: last.place.right,
-        ..first.place
-    });
+    let place = row
+        .first()
+        .zip(row.last())
+        .map(|(first, last)| LinePlace { right: last.place.right, ..first.place });
     RawLine { text, place }
 }

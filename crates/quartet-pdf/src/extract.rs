@@ -205,14 +205,20 @@ impl Reader {
                     protected = false;
                 }
                 fallback::Opened::Protected => protected = true,
-                fallback::Opened::Unreadable(why) => reason = if reason.is_empty() { why } else { reason },
+                fallback::Opened::Unreadable(why) => {
+                    reason = if reason.is_empty() { why } else { reason }
+                }
             }
         }
         if reader.pages > 0 {
             return Ok(reader);
         }
         protected |= outcome::names_encryption(&reader.data);
-        Err(if protected { outcome::protected() } else { outcome::unreadable(&reader.data, &reason) })
+        Err(if protected {
+            outcome::protected()
+        } else {
+            outcome::unreadable(&reader.data, &reason)
+        })
     }
 
     fn page(
@@ -227,14 +233,16 @@ impl Reader {
         let first_failed = first.as_ref().is_none_or(|first| first.failed);
         let first_score = first.as_ref().map(|first| judge(&first.page, first.unmapped));
         let has_fields = first.as_ref().is_some_and(|first| first.has_fields);
-        let doubtful = first_failed || has_fields || first_score.is_none_or(|score| score.is_doubtful());
+        let doubtful =
+            first_failed || has_fields || first_score.is_none_or(|score| score.is_doubtful());
 
         let is_damaged = first.as_ref().is_some_and(|first| first.damaged);
         let mut second_has_read = false;
         let mut chosen = None;
         if doubtful && self.second_is_usable && extractors.allow_second() {
             tell(ExtractEvent::SecondOpinion { page: number })?;
-            let second = self.second_opinion().and_then(|second| second.page(number, most_characters));
+            let second =
+                self.second_opinion().and_then(|second| second.page(number, most_characters));
             if let Some((page, truncated)) = second {
                 second_has_read = true;
                 let score = judge(&page, 0);
@@ -293,4 +301,3 @@ impl Reader {
         self.second.as_deref()
     }
 }
-

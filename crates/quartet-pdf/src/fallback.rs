@@ -47,7 +47,11 @@ impl Fallback {
     }
 
     /// Reads one page; `None` if it cannot be read.
-    pub(crate) fn page(&self, number: PageNumber, most_characters: usize) -> Option<(RawPage, bool)> {
+    pub(crate) fn page(
+        &self,
+        number: PageNumber,
+        most_characters: usize,
+    ) -> Option<(RawPage, bool)> {
         let index = usize::try_from(number.0.checked_sub(1)?).ok()?;
         let text = quiet::catch(|| self.document.extract_text(index)).ok()?.ok()?;
         let mut page = RawPage::empty(number, Extractor::PdfOxide);

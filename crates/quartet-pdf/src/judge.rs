@@ -40,7 +40,8 @@ fn is_written_without_spaces(character: char) -> bool {
 
 fn is_vowel(character: char) -> bool {
     // Accented letters are counted as vowels: nearly all of them are.
-    !character.is_ascii() || matches!(character.to_ascii_lowercase(), 'a' | 'e' | 'i' | 'o' | 'u' | 'y')
+    !character.is_ascii()
+        || matches!(character.to_ascii_lowercase(), 'a' | 'e' | 'i' | 'o' | 'u' | 'y')
 }
 
 fn is_latin(character: char) -> bool {
@@ -64,7 +65,8 @@ pub(crate) fn judge(page: &RawPage, unmapped: usize) -> Readability {
                 right_to_left += usize::from(is_right_to_left(character));
                 if character.is_alphanumeric() {
                     letters += 1;
-                } else if character.is_ascii_punctuation() && !".,;:!?'\"()-/%$".contains(character) {
+                } else if character.is_ascii_punctuation() && !".,;:!?'\"()-/%$".contains(character)
+                {
                     symbols += 1;
                 }
             }
@@ -87,7 +89,8 @@ pub(crate) fn judge(page: &RawPage, unmapped: usize) -> Readability {
             latin_words += 1;
             unpronounceable += usize::from(!core.chars().any(is_vowel));
         } else if count >= 4 && core.chars().any(is_latin) {
-            let odd = core.chars().filter(|c| !c.is_alphanumeric() && !"-'’./@".contains(*c)).count();
+            let odd =
+                core.chars().filter(|c| !c.is_alphanumeric() && !"-'’./@".contains(*c)).count();
             latin_words += 1;
             unpronounceable += usize::from(odd * 4 > count);
         }
@@ -96,12 +99,17 @@ pub(crate) fn judge(page: &RawPage, unmapped: usize) -> Readability {
     if total == 0 {
         return Readability::default();
     }
-    let share = |part: usize, whole: usize| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+    let share =
+        |part: usize, whole: usize| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
     let unknown_share = share(unknown, total);
-    let torn = if words >= 20 { ((share(short, words) - 0.55) / 0.25).clamp(0.0, 1.0) } else { 0.0 };
+    let torn =
+        if words >= 20 { ((share(short, words) - 0.55) / 0.25).clamp(0.0, 1.0) } else { 0.0 };
     let glued = share(endless, in_words);
-    let nonsense =
-        if latin_words >= 8 { ((share(unpronounceable, latin_words) - 0.12) / 0.25).clamp(0.0, 1.0) } else { 0.0 };
+    let nonsense = if latin_words >= 8 {
+        ((share(unpronounceable, latin_words) - 0.12) / 0.25).clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
     let noisy = ((share(symbols, total) - 0.2) / 0.3).clamp(0.0, 1.0);
     let score = (1.0 - unknown_share).powi(2)
         * (1.0 - 0.8 * torn)
@@ -131,7 +139,8 @@ impl Readability {
     /// is about as readable; a tie goes to the first extractor, whose lines have places.
     pub(crate) fn loses_to(&self, other: &Self) -> bool {
         // Only the first extractor's lines are put into reading order (`bidi`).
-        if self.right_to_left > 0.3 && self.unknown < 0.5 && self.characters * 2 >= other.characters {
+        if self.right_to_left > 0.3 && self.unknown < 0.5 && self.characters * 2 >= other.characters
+        {
             return false;
         }
         let worth = |r: &Self| r.score * r.score * (r.characters as f64).powf(0.5);
@@ -181,7 +190,8 @@ mod tests {
             .collect();
         let torn: String = PROSE.chars().flat_map(|c| [c, ' ']).collect();
         let glued: String = PROSE.split_whitespace().collect();
-        let unknown: String = PROSE.chars().map(|c| if c == ' ' { c } else { '\u{fffd}' }).collect();
+        let unknown: String =
+            PROSE.chars().map(|c| if c == ' ' { c } else { '\u{fffd}' }).collect();
         for text in [shifted, torn, glued, unknown, String::new()] {
             let readability = judged(&text);
             assert!(readability.is_doubtful(), "{readability:?}: {text}");

@@ -178,7 +178,14 @@ fn row_of_next_cell(rows: &[Line], line: &Line) -> Option<usize> {
 }
 
 impl Line {
-    fn continues(&self, direction: (f64, f64), start: f64, height: f64, size: f64, text: &str) -> bool {
+    fn continues(
+        &self,
+        direction: (f64, f64),
+        start: f64,
+        height: f64,
+        size: f64,
+        text: &str,
+    ) -> bool {
         if dot(self.direction, direction) < 0.995 {
             return false;
         }
@@ -194,7 +201,8 @@ impl Line {
         let step = self.distance(start) / scale;
         let back = if self.ends_with_accent() { -1.0 } else { -0.45 };
         // A font drawn narrower than its stated widths still moves to the right.
-        let onwards = self.glyphs.last().is_some_and(|last| start > 0.1f64.mul_add(scale, last.start));
+        let onwards =
+            self.glyphs.last().is_some_and(|last| start > 0.1f64.mul_add(scale, last.start));
         (step > back || (onwards && step > -1.2)) && step < 60.0
     }
 
@@ -208,9 +216,9 @@ impl Line {
 
     /// A font without widths: where the last character ends is anybody's guess.
     fn lacks_width(&self) -> bool {
-        self.glyphs
-            .last()
-            .is_some_and(|last| last.end <= last.start && last.text.chars().all(char::is_alphanumeric))
+        self.glyphs.last().is_some_and(|last| {
+            last.end <= last.start && last.text.chars().all(char::is_alphanumeric)
+        })
     }
 
     fn ends_with_accent(&self) -> bool {
@@ -328,7 +336,10 @@ impl Line {
             }
             let gap = (glyph.start - end) / self.size;
             if gap > COLUMN_GAP && !wide && pieces.iter().any(|piece| piece != " ") {
-                cells.push(Cell { text: written(std::mem::take(&mut pieces)), place: place(start, end) });
+                cells.push(Cell {
+                    text: written(std::mem::take(&mut pieces)),
+                    place: place(start, end),
+                });
                 start = glyph.start;
             } else if glyph.gap > word_gap {
                 pieces.push(" ".to_owned());

@@ -31,7 +31,9 @@ pub(crate) fn document(document: &mut Document) {
             }
             _ => None,
         };
-        if let (Some(widths), Some(Object::Dictionary(font))) = (written_out, document.objects.get_mut(&id)) {
+        if let (Some(widths), Some(Object::Dictionary(font))) =
+            (written_out, document.objects.get_mut(&id))
+        {
             font.set("W", Object::Array(widths));
         }
     }
@@ -45,7 +47,9 @@ fn empty_image(stream: &mut lopdf::Stream) {
 }
 
 fn is_cid_font(font: &Dictionary) -> bool {
-    font.get(b"Subtype").and_then(Object::as_name).is_ok_and(|name| name.starts_with(b"CIDFontType"))
+    font.get(b"Subtype")
+        .and_then(Object::as_name)
+        .is_ok_and(|name| name.starts_with(b"CIDFontType"))
 }
 
 fn simple_font(font: &mut Dictionary) {
@@ -76,7 +80,8 @@ fn write_out(widths: &[Object]) -> Option<Vec<Object>> {
             list @ Object::Array(_) => written.extend([first.clone(), list.clone()]),
             last => {
                 let width = rest.next()?;
-                let count = last.as_i64().ok()?.checked_sub(first.as_i64().ok()?)?.checked_add(1)?;
+                let count =
+                    last.as_i64().ok()?.checked_sub(first.as_i64().ok()?)?.checked_add(1)?;
                 total += count.max(0);
                 if !(0..=MOST_WIDTHS).contains(&count) || total > MOST_WIDTHS {
                     return None;
@@ -166,18 +171,16 @@ pub(crate) fn has_filled_fields(document: &Document, page: ObjectId) -> bool {
             other => Some(other.clone()),
         }
     };
-    let Some(Object::Array(annotations)) = document
-        .get_dictionary(page)
-        .and_then(|page| page.get(b"Annots"))
-        .ok()
-        .and_then(resolve)
+    let Some(Object::Array(annotations)) =
+        document.get_dictionary(page).and_then(|page| page.get(b"Annots")).ok().and_then(resolve)
     else {
         return false;
     };
     annotations.iter().take(2000).filter_map(resolve).any(|annotation| {
         let Ok(annotation) = annotation.as_dict() else { return false };
         let subtype = annotation.get(b"Subtype").and_then(Object::as_name).unwrap_or_default();
-        let value = annotation.get(b"V").or_else(|_| annotation.get(b"Contents")).ok().and_then(resolve);
+        let value =
+            annotation.get(b"V").or_else(|_| annotation.get(b"Contents")).ok().and_then(resolve);
         let parent_value = || {
             let parent = annotation.get(b"Parent").ok().and_then(resolve)?;
             parent.as_dict().ok()?.get(b"V").ok().and_then(resolve)
@@ -198,8 +201,12 @@ mod tests {
     #[test]
     fn ranges_of_widths_are_written_out() {
         let mixed = [1.into(), Object::Array(vec![500.into()]), 5.into(), 7.into(), 600.into()];
-        let expected =
-            vec![1.into(), Object::Array(vec![500.into()]), 5.into(), Object::Array(vec![600.into(); 3])];
+        let expected = vec![
+            1.into(),
+            Object::Array(vec![500.into()]),
+            5.into(),
+            Object::Array(vec![600.into(); 3]),
+        ];
         assert_eq!(write_out(&mixed), Some(expected));
         let bomb = [0.into(), i64::MAX.into(), 600.into()];
         assert_eq!(write_out(&bomb), None);

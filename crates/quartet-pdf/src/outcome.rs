@@ -54,9 +54,14 @@ fn not_a_pdf(data: &[u8]) -> Option<Error> {
         "is empty"
     } else if data.iter().all(|&byte| byte == 0) {
         "holds nothing but zeros"
-    } else if start.starts_with(b"<") && (contains(b"<html") || contains(b"<HTML") || contains(b"<!")) {
+    } else if start.starts_with(b"<")
+        && (contains(b"<html") || contains(b"<HTML") || contains(b"<!"))
+    {
         "is not a PDF: it looks like a web page"
-    } else if start.starts_with(b"\x89PNG") || start.starts_with(b"\xff\xd8") || start.starts_with(b"GIF8") {
+    } else if start.starts_with(b"\x89PNG")
+        || start.starts_with(b"\xff\xd8")
+        || start.starts_with(b"GIF8")
+    {
         "is not a PDF: it is an image"
     } else if start.starts_with(b"PK\x03\x04") {
         "is not a PDF: it is a ZIP archive or an office document"
@@ -65,14 +70,18 @@ fn not_a_pdf(data: &[u8]) -> Option<Error> {
     } else {
         "is not a PDF"
     };
-    Some(Error::new(ErrorCode::BadFile, what).hint("Download or export the document again, as a PDF."))
+    Some(
+        Error::new(ErrorCode::BadFile, what)
+            .hint("Download or export the document again, as a PDF."),
+    )
 }
 
 /// Whether a file that cannot be opened says that it is encrypted: then its key is missing,
 /// whatever else went wrong.
 pub(crate) fn names_encryption(data: &[u8]) -> bool {
     let name = b"/Encrypt";
-    data.windows(name.len() + 1).any(|window| window.starts_with(name) && !window[name.len()].is_ascii_alphabetic())
+    data.windows(name.len() + 1)
+        .any(|window| window.starts_with(name) && !window[name.len()].is_ascii_alphabetic())
 }
 
 /// It needs a password.
@@ -92,8 +101,9 @@ pub(crate) fn unreadable(data: &[u8], reason: &str) -> Error {
     } else {
         format!("{what} ({})", reason.chars().take(120).collect::<String>())
     };
-    Error::new(ErrorCode::BadFile, message)
-        .hint("Open it in a PDF reader: if it shows there, print it to a new PDF; else fetch it again.")
+    Error::new(ErrorCode::BadFile, message).hint(
+        "Open it in a PDF reader: if it shows there, print it to a new PDF; else fetch it again.",
+    )
 }
 
 /// It has more pages than allowed.
@@ -104,7 +114,8 @@ pub(crate) fn too_many_pages(pages: u32, most: u32) -> Error {
 
 /// It has pages, and none of them has text.
 pub(crate) fn no_text(pages: u32) -> Error {
-    let pages = if pages == 1 { "its page".to_owned() } else { format!("any of its {pages} pages") };
+    let pages =
+        if pages == 1 { "its page".to_owned() } else { format!("any of its {pages} pages") };
     Error::new(ErrorCode::NoText, format!("has no text on {pages}; it looks scanned"))
         .hint("Run it through a text recognition program (OCR) first, then import the result.")
 }
@@ -124,8 +135,9 @@ pub(crate) fn too_much_text() -> Error {
 /// It was not finished in the time it may take.
 pub(crate) fn too_slow(wall_limit: std::time::Duration) -> Error {
     let seconds = wall_limit.as_secs();
-    Error::new(ErrorCode::LimitExceeded, format!("could not be read within {seconds} s"))
-        .hint("Try again when the machine is idle; if it persists, print the document to a new PDF.")
+    Error::new(ErrorCode::LimitExceeded, format!("could not be read within {seconds} s")).hint(
+        "Try again when the machine is idle; if it persists, print the document to a new PDF.",
+    )
 }
 
 /// Its worker died; `error` says how.
@@ -137,8 +149,9 @@ pub(crate) fn worker_died(error: &Error) -> Error {
     } else {
         (ErrorCode::BadFile, "is broken in a way that crashes the PDF reader")
     };
-    Error::new(code, format!("{what} ({how})"))
-        .hint("Open it in a PDF reader: if it shows there, print it to a new PDF; else fetch it again.")
+    Error::new(code, format!("{what} ({how})")).hint(
+        "Open it in a PDF reader: if it shows there, print it to a new PDF; else fetch it again.",
+    )
 }
 
 #[cfg(test)]
@@ -153,7 +166,10 @@ mod tests {
     fn what_a_file_is_instead_is_named() {
         assert_eq!(verdict(b""), "is empty");
         assert_eq!(verdict(&[0; 4096]), "holds nothing but zeros");
-        assert_eq!(verdict(b"<!doctype html><html></html>"), "is not a PDF: it looks like a web page");
+        assert_eq!(
+            verdict(b"<!doctype html><html></html>"),
+            "is not a PDF: it looks like a web page"
+        );
         assert_eq!(verdict(b"\x89PNG\r\n\x1a\n"), "is not a PDF: it is an image");
         assert_eq!(verdict(b"plain words"), "is not a PDF");
         assert_eq!(verdict(b"junk before %PDF-1.4\n"), "may be a PDF");

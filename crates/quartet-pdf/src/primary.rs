@@ -80,7 +80,9 @@ impl Primary {
 
     /// Reads one page; `most_characters` bounds the output.
     pub(crate) fn page(&mut self, number: PageNumber, most_characters: usize) -> PrimaryPage {
-        let id = usize::try_from(number.0).ok().and_then(|number| self.pages.get(number.wrapping_sub(1)));
+        let id = usize::try_from(number.0)
+            .ok()
+            .and_then(|number| self.pages.get(number.wrapping_sub(1)));
         let (is_damaged, has_fields) = id.map_or((true, false), |&id| {
             let is_damaged = quiet::catch(|| mend::page(&mut self.document, id));
             let has_fields = quiet::catch(|| mend::has_filled_fields(&self.document, id));

@@ -124,7 +124,14 @@ struct Attempt {
 
 impl Attempt {
     fn new(options: ExtractOptions) -> Self {
-        Self { options, pages: Vec::new(), total_pages: 0, title: None, opened: false, in_second: false }
+        Self {
+            options,
+            pages: Vec::new(),
+            total_pages: 0,
+            title: None,
+            opened: false,
+            in_second: false,
+        }
     }
 
     fn begin(&mut self) {

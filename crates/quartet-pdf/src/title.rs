@@ -23,9 +23,10 @@ fn sensible(title: &str) -> Option<String> {
     let title = title.strip_prefix("Microsoft Word - ").unwrap_or(&title);
     let lower = title.to_lowercase();
     let is_file = FILE_ENDINGS.iter().any(|ending| lower.ends_with(ending));
-    let is_nothing = ["untitled", "(anonymous)", "(unspecified)", "document", "title"]
-        .iter()
-        .any(|nothing| lower == *nothing || lower.starts_with(&format!("{nothing} ")) && *nothing == "untitled");
+    let is_nothing =
+        ["untitled", "(anonymous)", "(unspecified)", "document", "title"].iter().any(|nothing| {
+            lower == *nothing || lower.starts_with(&format!("{nothing} ")) && *nothing == "untitled"
+        });
     let letters = title.chars().filter(|letter| letter.is_alphabetic()).count();
     let length = title.chars().count();
     let fits = (4..=200).contains(&length) && letters >= 3 && letters * 2 >= length;

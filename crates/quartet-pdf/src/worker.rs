@@ -44,11 +44,8 @@ impl Protocol for PdfProtocol {
 /// # Errors
 /// If the limits or the pipes cannot be set up.
 pub fn serve() -> Result<()> {
-    let limits = Limits {
-        address_space_bytes: Some(ADDRESS_SPACE_BYTES),
-        cpu_seconds: None,
-        niceness: 5,
-    };
+    let limits =
+        Limits { address_space_bytes: Some(ADDRESS_SPACE_BYTES), cpu_seconds: None, niceness: 5 };
     limits.apply()?;
     allow_cpu_for(0);
     quartet_worker::serve(PdfWorker)

@@ -66,7 +66,10 @@ fn said(outcome: &Result<Reading, Error>) -> String {
             reading.total_pages,
             reading.failed_pages,
             reading.pages.iter().map(|page| page.text.chars().count()).sum::<usize>(),
-            reading.incomplete.as_ref().map_or(String::new(), |error| format!(", then: {}", error.message)),
+            reading
+                .incomplete
+                .as_ref()
+                .map_or(String::new(), |error| format!(", then: {}", error.message)),
         ),
         Err(error) => format!("{:?}: {}", error.code, error.message),
     }
@@ -83,23 +86,34 @@ fn check(name: &str, outcome: &Result<Reading, Error>) -> Result<(), String> {
         Err(error) => {
             let stated = matches!(
                 error.code,
-                ErrorCode::BadFile | ErrorCode::NoText | ErrorCode::Protected | ErrorCode::LimitExceeded
+                ErrorCode::BadFile
+                    | ErrorCode::NoText
+                    | ErrorCode::Protected
+                    | ErrorCode::LimitExceeded
             );
             if !stated {
                 return Err(format!("{:?} is no outcome of a document", error.code));
             }
-            if error.hint.is_none() || !error.subject.as_ref().is_some_and(|subject| subject.ends_with(name)) {
+            if error.hint.is_none()
+                || !error.subject.as_ref().is_some_and(|subject| subject.ends_with(name))
+            {
                 return Err("the error lacks its hint or its file".to_owned());
             }
         }
     }
     let code = outcome.as_ref().err().map(|error| error.code);
     let expected = match name {
-        "made_empty.pdf" | "made_notpdf_html.pdf" | "made_zeros_1m.pdf" | "made_random64k.pdf"
+        "made_empty.pdf"
+        | "made_notpdf_html.pdf"
+        | "made_zeros_1m.pdf"
+        | "made_random64k.pdf"
         | "made_header_only.pdf" => Some(ErrorCode::BadFile),
         "password-example.pdf" => Some(ErrorCode::Protected),
-        "made_ok_baseline.pdf" | "made_form_selfrec.pdf" | "made_nested_dict_50000.pdf"
-        | "mut_tracemonkey_flip200.pdf" | "mut_tracemonkey_trunc50.pdf" => None,
+        "made_ok_baseline.pdf"
+        | "made_form_selfrec.pdf"
+        | "made_nested_dict_50000.pdf"
+        | "mut_tracemonkey_flip200.pdf"
+        | "mut_tracemonkey_trunc50.pdf" => None,
         _ => return Ok(()),
     };
     if code == expected { Ok(()) } else { Err(format!("expected {expected:?}")) }

@@ -29,9 +29,15 @@ fn text_of(path: &Path, extractors: Extractors) -> String {
         let marked: Vec<String> = pages
             .iter()
             .zip(&texts)
-            .map(|(page, text)| format!("=== {} {:?} {:?}\n{text}\n", page.number, page.extractor, page.problems))
+            .map(|(page, text)| {
+                format!("=== {} {:?} {:?}\n{text}\n", page.number, page.extractor, page.problems)
+            })
             .collect();
-        std::fs::write(Path::new(&folder).join(format!("{name}.{extractors:?}.txt")), marked.concat()).unwrap();
+        std::fs::write(
+            Path::new(&folder).join(format!("{name}.{extractors:?}.txt")),
+            marked.concat(),
+        )
+        .unwrap();
     }
     text
 }
@@ -49,7 +55,10 @@ fn known_text_comes_out_as_it_was() {
             (0.90, f1)
         } else {
             let floor = if name.starts_with("latex") { 0.99 } else { 0.996 };
-            let similarity = common::character_similarity(&common::comparable(&truth), &common::comparable(&text));
+            let similarity = common::character_similarity(
+                &common::comparable(&truth),
+                &common::comparable(&text),
+            );
             (floor, similarity)
         };
         println!("{name:50} {value:.4} (floor {floor}), word F1 {f1:.4}");
@@ -70,7 +79,8 @@ fn two_extractors_read_more_real_documents_than_either_alone() {
     let mut readable = [0; 3];
     for path in common::files(&folder, ".pdf") {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let Ok(output) = std::process::Command::new("pdftotext").arg(&path).arg("-").output() else {
+        let Ok(output) = std::process::Command::new("pdftotext").arg(&path).arg("-").output()
+        else {
             eprintln!("skipped: pdftotext is not installed");
             return;
         };
@@ -80,7 +90,10 @@ fn two_extractors_read_more_real_documents_than_either_alone() {
         }
         let scores = [Extractors::Both, Extractors::FirstOnly, Extractors::SecondOnly]
             .map(|extractors| common::word_f1(&reference, &text_of(&path, extractors)));
-        println!("{name:45} both {:.3}, first {:.3}, second {:.3}", scores[0], scores[1], scores[2]);
+        println!(
+            "{name:45} both {:.3}, first {:.3}, second {:.3}",
+            scores[0], scores[1], scores[2]
+        );
         for (count, score) in readable.iter_mut().zip(scores) {
             *count += u32::from(score >= READABLE);
         }
@@ -94,11 +107,18 @@ fn two_extractors_read_more_real_documents_than_either_alone() {
 #[test]
 fn protected_files_are_named_as_such() {
     let Some(folder) = common::data("pdfs/good") else { return };
-    for name in ["005-libreoffice-writer-password__libreoffice-writer-password.pdf", "encryption__rc4-128.pdf"] {
+    for name in [
+        "005-libreoffice-writer-password__libreoffice-writer-password.pdf",
+        "encryption__rc4-128.pdf",
+    ] {
         for extractors in [Extractors::Both, Extractors::FirstOnly, Extractors::SecondOnly] {
             let (pages, error) = read(&folder.join(name), extractors);
             assert!(pages.is_empty());
-            assert_eq!(error.map(|error| error.code), Some(quartet_types::ErrorCode::Protected), "{name}");
+            assert_eq!(
+                error.map(|error| error.code),
+                Some(quartet_types::ErrorCode::Protected),
+                "{name}"
+            );
         }
     }
 }

@@ -8,9 +8,40 @@ const TITLE_CHARACTERS: std::ops::RangeInclusive<usize> = 3..=120;
 const BULLETS: &str = "•◦▪■●○‣–—-*·➢✓";
 const CAPTIONS: [&str; 8] = ["figure", "fig.", "fig", "table", "tab.", "page", "chart", "plate"];
 const DATE_WORDS: [&str; 34] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec",
-    "january", "february", "march", "april", "june", "july", "august", "september", "october",
-    "november", "december", "st", "nd", "rd", "th", "of", "page", "version", "v", "am", "pm",
+    "jan",
+    "feb",
+    "mar",
+    "apr",
+    "may",
+    "jun",
+    "jul",
+    "aug",
+    "sep",
+    "sept",
+    "oct",
+    "nov",
+    "dec",
+    "january",
+    "february",
+    "march",
+    "april",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+    "st",
+    "nd",
+    "rd",
+    "th",
+    "of",
+    "page",
+    "version",
+    "v",
+    "am",
+    "pm",
 ];
 
 /// Whether a line looks like a heading: at most 80 characters and 12 words, no closing
@@ -132,7 +163,8 @@ pub fn title_of(pages: &[PageText]) -> Option<String> {
         if line.ends_with([':', '-', '–', '—'])
             && let Some(next) = lines.next()
         {
-            let hyphenated = line.strip_suffix('-').is_some_and(|rest| rest.ends_with(char::is_alphabetic));
+            let hyphenated =
+                line.strip_suffix('-').is_some_and(|rest| rest.ends_with(char::is_alphabetic));
             let gap = if hyphenated { "" } else { " " };
             let joined = format!("{title}{gap}{next}");
             if TITLE_CHARACTERS.contains(&joined.chars().count()) {
@@ -164,12 +196,29 @@ mod tests {
 
     #[test]
     fn headings_are_told_from_text() {
-        for line in ["2.1 Scope of cover", "§ 3 Termination", "Introduction", "IV. Results", "A.1 Proofs", "3 方法"] {
+        for line in [
+            "2.1 Scope of cover",
+            "§ 3 Termination",
+            "Introduction",
+            "IV. Results",
+            "A.1 Proofs",
+            "3 方法",
+        ] {
             assert!(is_heading(line), "{line}");
         }
         for line in [
-            "The contract ends in May.", "and so on", "2020", "Figure 3 Growth", "• Apples", "Apples  3  4",
-            "2.1", "We used the following:", "12 apples", "这是一个句子", "", "X",
+            "The contract ends in May.",
+            "and so on",
+            "2020",
+            "Figure 3 Growth",
+            "• Apples",
+            "Apples  3  4",
+            "2.1",
+            "We used the following:",
+            "12 apples",
+            "这是一个句子",
+            "",
+            "X",
             "This is a line that has far too many words in it to be one heading",
         ] {
             assert!(!is_heading(line), "{line}");
@@ -178,10 +227,14 @@ mod tests {
 
     #[test]
     fn items_are_told_from_wrapped_text() {
-        for line in ["• a", "- b", "1. Open it", "(a) the buyer", "iv) close", "2.1 The seller", "§ 3 Law"] {
+        for line in
+            ["• a", "- b", "1. Open it", "(a) the buyer", "iv) close", "2.1 The seller", "§ 3 Law"]
+        {
             assert!(is_item(line), "{line}");
         }
-        for line in ["12 cases", "2020. The end", "I went", "-5 degrees", "2.5 million", "e.g. this"] {
+        for line in
+            ["12 cases", "2020. The end", "I went", "-5 degrees", "2.5 million", "e.g. this"]
+        {
             assert!(!is_item(line), "{line}");
         }
     }
@@ -197,7 +250,10 @@ mod tests {
             });
             title_of(&pages.collect::<Vec<_>>())
         };
-        assert_eq!(title(&["", "12 May 2020\nPage 1\n\nLease:\nFlat 3\nMore"]).as_deref(), Some("Lease: Flat 3"));
+        assert_eq!(
+            title(&["", "12 May 2020\nPage 1\n\nLease:\nFlat 3\nMore"]).as_deref(),
+            Some("Lease: Flat 3")
+        );
         assert_eq!(title(&["A Multi-\nagent Plan"]).as_deref(), Some("A Multi-agent Plan"));
         assert_eq!(title(&["1\n\n2", "Second page"]), None);
         assert_eq!(title(&[]), None);

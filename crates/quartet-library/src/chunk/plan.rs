@@ -153,7 +153,14 @@ fn items<'a>(units: &'a [Unit], tokens: &[u32], most: u64) -> Vec<Item<'a>> {
         let tokens = tokens.get(index).map_or(length, |&count| u64::from(count));
         let room = if above * 2 <= most { most - above } else { most };
         if tokens <= room {
-            items.push(Item { unit, start: unit.start, end: unit.end, tokens, paragraph: 0, ends_paragraph: unit.ends_paragraph });
+            items.push(Item {
+                unit,
+                start: unit.start,
+                end: unit.end,
+                tokens,
+                paragraph: 0,
+                ends_paragraph: unit.ends_paragraph,
+            });
         } else {
             cut(unit, tokens, (room * 3 / 4).max(1), &mut items);
         }
@@ -189,7 +196,8 @@ fn cut<'a>(unit: &'a Unit, tokens: u64, limit: u64, items: &mut Vec<Item<'a>>) {
                 to = mark + 1;
             }
         }
-        let end = from + characters[from..to].iter().rposition(|c| !c.is_whitespace()).map_or(0, |at| at + 1);
+        let end = from
+            + characters[from..to].iter().rposition(|c| !c.is_whitespace()).map_or(0, |at| at + 1);
         items.push(Item {
             unit,
             start: unit.start + to_u32(from),
@@ -261,7 +269,8 @@ fn join_tails<'a>(chunks: Vec<Vec<Item<'a>>>, target: u64, most: u64) -> Vec<Vec
             Some(previous)
                 if tokens * 4 < target
                     && total(previous) + tokens <= most
-                    && (previous.last().and_then(|item| item.unit.heading.as_deref()) == heading(&chunk)
+                    && (previous.last().and_then(|item| item.unit.heading.as_deref())
+                        == heading(&chunk)
                         || chunk.iter().all(Item::is_heading)) =>
             {
                 previous.extend(chunk);
@@ -344,13 +353,20 @@ mod tests {
     #[test]
     fn headings_open_chunks_and_carry_over_pages() {
         let plans = planned(
-            &["Introduction\n\nA cat sat on a mat there.\n\n2.1 Dogs\n\nA dog ran in the park.", "It came back again."],
+            &[
+                "Introduction\n\nA cat sat on a mat there.\n\n2.1 Dogs\n\nA dog ran in the park.",
+                "It came back again.",
+            ],
             10,
             14,
         );
         assert_eq!(
             texts(&plans),
-            ["Introduction\n\nA cat sat on a mat there.", "2.1 Dogs\n\nA dog ran in the park.", "It came back again."]
+            [
+                "Introduction\n\nA cat sat on a mat there.",
+                "2.1 Dogs\n\nA dog ran in the park.",
+                "It came back again."
+            ]
         );
         let headings: Vec<_> = plans.iter().filter_map(|plan| plan.heading.as_deref()).collect();
         assert_eq!(headings, ["Introduction", "2.1 Dogs", "2.1 Dogs"]);
@@ -364,7 +380,11 @@ mod tests {
         assert_eq!(texts(&planned(&[text], 10, 15)), [text]);
         assert_eq!(planned(&[text], 10, 14).len(), 2);
         assert_eq!(planned(&[&format!("{text}\n\nOk.")], 15, 16).len(), 1, "a tiny tail joins");
-        assert_eq!(planned(&[&format!("{text}\n\nOk.")], 15, 15).len(), 2, "but only where it fits");
+        assert_eq!(
+            planned(&[&format!("{text}\n\nOk.")], 15, 15).len(),
+            2,
+            "but only where it fits"
+        );
     }
 
     #[test]

@@ -7,14 +7,16 @@ use unicode_segmentation::UnicodeSegmentation;
 
 /// Never the end of a sentence.
 const ABBREVIATIONS: [&str; 29] = [
-    "al", "approx", "ca", "cf", "capt", "col", "dr", "e.g", "eg", "esp", "etc", "gen", "gov", "hon",
-    "i.e", "ie", "incl", "jr", "mr", "mrs", "ms", "prof", "resp", "rev", "sen", "sgt", "st", "viz", "vs",
+    "al", "approx", "ca", "cf", "capt", "col", "dr", "e.g", "eg", "esp", "etc", "gen", "gov",
+    "hon", "i.e", "ie", "incl", "jr", "mr", "mrs", "ms", "prof", "resp", "rev", "sen", "sgt", "st",
+    "viz", "vs",
 ];
 /// Not the end of a sentence when a number follows.
 const REFERENCES: [&str; 42] = [
-    "app", "apr", "art", "arts", "aug", "ch", "chap", "cl", "dec", "ed", "eq", "eqs", "ex", "feb", "fig",
-    "figs", "jan", "jul", "jun", "lemma", "mar", "no", "nos", "nov", "nr", "oct", "p", "para", "paras",
-    "pp", "pt", "ref", "refs", "rev", "s", "sec", "sect", "sep", "sept", "tab", "thm", "vol",
+    "app", "apr", "art", "arts", "aug", "ch", "chap", "cl", "dec", "ed", "eq", "eqs", "ex", "feb",
+    "fig", "figs", "jan", "jul", "jun", "lemma", "mar", "no", "nos", "nov", "nr", "oct", "p",
+    "para", "paras", "pp", "pt", "ref", "refs", "rev", "s", "sec", "sect", "sep", "sept", "tab",
+    "thm", "vol",
 ];
 
 /// What a piece of a page is.
@@ -106,7 +108,8 @@ fn headings(lines: &[Line<'_>]) -> Vec<bool> {
     let mut found = vec![false; lines.len()];
     let mut next_text = vec![None; lines.len()];
     for index in (0..lines.len().saturating_sub(1)).rev() {
-        next_text[index] = if lines[index + 1].is_blank() { next_text[index + 1] } else { Some(index + 1) };
+        next_text[index] =
+            if lines[index + 1].is_blank() { next_text[index + 1] } else { Some(index + 1) };
     }
     let mut previous: Option<usize> = None;
     for (index, line) in lines.iter().enumerate() {
@@ -174,14 +177,17 @@ fn is_end(before: &str, after: &str) -> bool {
     let Some(stem) = before.strip_suffix('.') else {
         return true;
     };
-    let word = stem.rsplit([' ', '\t', '\u{a0}', '(', '[', '"', '“', '/']).next().unwrap_or_default();
+    let word =
+        stem.rsplit([' ', '\t', '\u{a0}', '(', '[', '"', '“', '/']).next().unwrap_or_default();
     // The number of a list item or clause is no sentence: "1. Open the lid."
     if word.len() + 1 >= before.len() && split_number(before).0.is_some() {
         return false;
     }
     let mut letters = word.chars();
-    let initial = letters.next().is_some_and(|c| c.is_uppercase() && c != 'I') && letters.next().is_none();
-    let dotted = word.contains('.') && word.split('.').all(|part| part.chars().count() == 1)
+    let initial =
+        letters.next().is_some_and(|c| c.is_uppercase() && c != 'I') && letters.next().is_none();
+    let dotted = word.contains('.')
+        && word.split('.').all(|part| part.chars().count() == 1)
         && word.chars().all(|c| c == '.' || c.is_alphabetic());
     if initial || dotted {
         return false;
@@ -217,7 +223,10 @@ mod tests {
         ] {
             assert_eq!(split(whole), [whole]);
         }
-        assert_eq!(split("Did he? No. He left at 3.15. Then rain."), ["Did he?", "No.", "He left at 3.15.", "Then rain."]);
+        assert_eq!(
+            split("Did he? No. He left at 3.15. Then rain."),
+            ["Did he?", "No.", "He left at 3.15.", "Then rain."]
+        );
     }
 
     #[test]
@@ -225,7 +234,17 @@ mod tests {
         let text = "2.1 Fruit\nWe sell\nfruit of two kinds:\n• red apples\n• green\n  apples\n\nApples  3  4\nPears  5  6\n\nso ends\n\nit. Yes.";
         assert_eq!(
             split(text),
-            ["2.1 Fruit", "We sell\nfruit of two kinds:", "• red apples", "• green\n  apples", "Apples  3  4", "Pears  5  6", "so ends", "it.", "Yes."]
+            [
+                "2.1 Fruit",
+                "We sell\nfruit of two kinds:",
+                "• red apples",
+                "• green\n  apples",
+                "Apples  3  4",
+                "Pears  5  6",
+                "so ends",
+                "it.",
+                "Yes."
+            ]
         );
     }
 

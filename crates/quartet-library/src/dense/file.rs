@@ -194,7 +194,10 @@ impl DenseWriter {
     pub fn create(folder: &Path, name: &str, key: &str, width: usize) -> Result<Self> {
         let target = full_path(folder, name)?;
         if width == 0 || width > MAXIMUM_WIDTH || key.len() > MAXIMUM_KEY {
-            let message = format!("cannot store vectors of {width} values under a key of {} bytes", key.len());
+            let message = format!(
+                "cannot store vectors of {width} values under a key of {} bytes",
+                key.len()
+            );
             return Err(Error::new(ErrorCode::InvalidInput, message).about_path(&target));
         }
         Ok(Self {
@@ -218,8 +221,11 @@ impl DenseWriter {
     /// and the writer stays usable. After any other error (disk full, ...) the writer must be dropped.
     pub fn push(&mut self, chunk_id: i64, vector: &[f32]) -> Result<()> {
         let refused = |reason: String| {
-            Err(Error::new(ErrorCode::InvalidInput, format!("the vector of chunk {chunk_id} {reason}"))
-                .about_path(&self.target))
+            Err(Error::new(
+                ErrorCode::InvalidInput,
+                format!("the vector of chunk {chunk_id} {reason}"),
+            )
+            .about_path(&self.target))
         };
         if vector.len() != self.width {
             return refused(format!("has {} values instead of {}", vector.len(), self.width));
@@ -250,7 +256,8 @@ impl DenseWriter {
             largest_norm: round_up(self.largest_norm),
             key_length: u32::try_from(self.key.len()).map_err(out_of_range)?,
         };
-        let layout = Layout::of(&header).ok_or_else(|| Error::internal("a dense file's size is out of range"))?;
+        let layout = Layout::of(&header)
+            .ok_or_else(|| Error::internal("a dense file's size is out of range"))?;
         let mut path = self.target.clone().into_os_string();
         path.push(".partial");
         let mut out = Partial::create(path.into())?;
@@ -269,7 +276,8 @@ impl DenseWriter {
         out.pad(&layout.rows)?;
         let durable = out.out.flush().and_then(|()| out.out.get_ref().sync_all());
         durable.map_err(|error| Error::from_io(&error, &out.path))?;
-        std::fs::rename(&out.path, &self.target).map_err(|error| Error::from_io(&error, &self.target))?;
+        std::fs::rename(&out.path, &self.target)
+            .map_err(|error| Error::from_io(&error, &self.target))?;
         // The new name lasts only once its folder is on disk too; other systems do not open folders as files.
         #[cfg(unix)]
         if let Some(folder) = self.target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -291,7 +299,9 @@ impl<T: Pod> Section<T> {
         if bytemuck::try_cast_slice::<u8, T>(&bytes).is_ok() {
             Self::Mapped(bytes, PhantomData)
         } else {
-            Self::Copied(bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect())
+            Self::Copied(
+                bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect(),
+            )
         }
     }
 
@@ -331,25 +341,36 @@ impl DenseIndex {
     ///
     /// # Errors
     /// As [`DenseIndex::open`].
-    pub(crate) fn open_where(folder: &Path, name: &str, accepts: impl Fn(&[u8]) -> bool) -> Result<Option<Self>> {
+    pub(crate) fn open_where(
+        folder: &Path,
+        name: &str,
+        accepts: impl Fn(&[u8]) -> bool,
+    ) -> Result<Option<Self>> {
         let path = full_path(folder, name)?;
         let directory = match MmapDirectory::open(folder) {
             Ok(directory) => directory,
             Err(OpenDirectoryError::DoesNotExist(_)) => return Ok(None),
-            Err(error) => return Err(Error::new(ErrorCode::Io, error.to_string()).about_path(folder)),
+            Err(error) => {
+                return Err(Error::new(ErrorCode::Io, error.to_string()).about_path(folder));
+            }
         };
         let bytes = match directory.open_read(Path::new(name)) {
             Ok(slice) => slice.read_bytes().map_err(|error| Error::from_io(&error, &path))?,
             Err(OpenReadError::FileDoesNotExist(_)) => return Ok(None),
-            Err(OpenReadError::IoError { io_error, .. }) => return Err(Error::from_io(&io_error, &path)),
-            Err(error) => return Err(Error::new(ErrorCode::Io, error.to_string()).about_path(&path)),
+            Err(OpenReadError::IoError { io_error, .. }) => {
+                return Err(Error::from_io(&io_error, &path));
+            }
+            Err(error) => {
+                return Err(Error::new(ErrorCode::Io, error.to_string()).about_path(&path));
+            }
         };
         Self::from_bytes(bytes, accepts).map_err(|error| error.about_path(&path))
     }
 
     fn from_bytes(bytes: OwnedBytes, accepts: impl Fn(&[u8]) -> bool) -> Result<Option<Self>> {
         let corrupt = |message: &str| {
-            Error::new(ErrorCode::Corrupt, message).hint("Make this collection's vectors anew; its documents are not affected.")
+            Error::new(ErrorCode::Corrupt, message)
+                .hint("Make this collection's vectors anew; its documents are not affected.")
         };
         let Some(start) = bytes.get(..size_of::<Header>()) else {
             return Err(corrupt("the vector file is cut off within its header"));
@@ -360,11 +381,15 @@ impl DenseIndex {
         }
         let width = header.width as usize;
         let largest_norm = f64::from(header.largest_norm);
-        if width == 0 || width > MAXIMUM_WIDTH || !(0.0..=2.0 * MAXIMUM_NORM).contains(&largest_norm) {
+        if width == 0
+            || width > MAXIMUM_WIDTH
+            || !(0.0..=2.0 * MAXIMUM_NORM).contains(&largest_norm)
+        {
             return Err(corrupt("the vector file's header is out of range"));
         }
         let layout = Layout::of(&header).filter(|layout| layout.length == bytes.len());
-        let layout = layout.ok_or_else(|| corrupt("the vector file's length contradicts its header"))?;
+        let layout =
+            layout.ok_or_else(|| corrupt("the vector file's length contradicts its header"))?;
         if !accepts(&bytes[layout.key]) {
             return Ok(None);
         }
@@ -377,7 +402,8 @@ impl DenseIndex {
             codes: Section::new(bytes.slice(layout.codes)),
             rows: Section::new(bytes.slice(layout.rows)),
         };
-        let plausible = |values: &[f32]| values.iter().all(|value| value.is_finite() && *value >= 0.0);
+        let plausible =
+            |values: &[f32]| values.iter().all(|value| value.is_finite() && *value >= 0.0);
         if !plausible(index.scales()) || !plausible(index.losses()) {
             return Err(corrupt("the vector file has scales that are not numbers"));
         }

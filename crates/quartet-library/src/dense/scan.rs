@@ -57,7 +57,8 @@ impl Floor {
 
     fn settle(&mut self) {
         if self.best.len() >= self.limit {
-            let (_, value, _) = self.best.select_nth_unstable_by(self.limit - 1, |a, b| b.total_cmp(a));
+            let (_, value, _) =
+                self.best.select_nth_unstable_by(self.limit - 1, |a, b| b.total_cmp(a));
             self.value = *value;
             self.best.truncate(self.limit);
         }
@@ -101,12 +102,19 @@ impl DenseIndex {
     /// `InvalidInput` if it has another width than the index, or values that are not finite or far too large.
     pub fn check_query(&self, query: &[f32]) -> Result<()> {
         if query.len() != self.width() {
-            let message = format!("the query has {} values, the collection's vectors {}", query.len(), self.width());
+            let message = format!(
+                "the query has {} values, the collection's vectors {}",
+                query.len(),
+                self.width()
+            );
             return Err(Error::new(ErrorCode::InvalidInput, message));
         }
         match quantise(query, &mut Vec::new()) {
             Some(_) => Ok(()),
-            None => Err(Error::new(ErrorCode::InvalidInput, "the query's values are not finite, or far too large")),
+            None => Err(Error::new(
+                ErrorCode::InvalidInput,
+                "the query's values are not finite, or far too large",
+            )),
         }
     }
 
@@ -137,7 +145,9 @@ impl DenseIndex {
             if candidate.upper < floor.value {
                 break;
             }
-            let (Some(vector), Some(&id)) = (self.vector(candidate.position), self.ids().get(candidate.position)) else {
+            let (Some(vector), Some(&id)) =
+                (self.vector(candidate.position), self.ids().get(candidate.position))
+            else {
                 continue;
             };
             let score = inner_product(query, vector);
@@ -152,7 +162,9 @@ impl DenseIndex {
     /// Everything that may be among the best `limit`, by falling upper bound.
     fn candidates(&self, query: &Query, limit: usize, threads: usize) -> Vec<Candidate> {
         let share = self.len().div_ceil(threads.max(1));
-        let part = |number: usize| (number * share).min(self.len())..((number + 1) * share).min(self.len());
+        let part = |number: usize| {
+            (number * share).min(self.len())..((number + 1) * share).min(self.len())
+        };
         let (mut floor, mut candidates) = std::thread::scope(|scope| {
             let others: Vec<_> = (1..threads)
                 .map(|number| {
@@ -183,7 +195,10 @@ impl DenseIndex {
     fn scan(&self, query: &Query, limit: usize, part: Range<usize>) -> (Floor, Vec<Candidate>) {
         let (mut floor, mut candidates) = (Floor::new(limit), Vec::new());
         let codes = &self.codes()[part.start * self.width()..part.end * self.width()];
-        let vectors = codes.chunks_exact(self.width()).zip(&self.scales()[part.clone()]).zip(&self.losses()[part.clone()]);
+        let vectors = codes
+            .chunks_exact(self.width())
+            .zip(&self.scales()[part.clone()])
+            .zip(&self.losses()[part.clone()]);
         for (position, ((codes, &scale), &loss)) in part.zip(vectors) {
             // Both have the index's width, so there always is a product.
             let product = i8::dot(codes, &query.codes).unwrap_or_default();
@@ -211,11 +226,16 @@ mod tests {
             writer.push(*id, vector).unwrap();
         }
         writer.finish().unwrap();
-        assert_eq!(std::fs::read_dir(folder).unwrap().count(), 1, "no partial file may stay behind");
+        assert_eq!(
+            std::fs::read_dir(folder).unwrap().count(),
+            1,
+            "no partial file may stay behind"
+        );
     }
 
     fn brute_force(vectors: &[(i64, Vec<f32>)], query: &[f32], limit: usize) -> Vec<(i64, f32)> {
-        let mut all: Vec<_> = vectors.iter().map(|(id, vector)| (*id, inner_product(query, vector))).collect();
+        let mut all: Vec<_> =
+            vectors.iter().map(|(id, vector)| (*id, inner_product(query, vector))).collect();
         all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         all.truncate(limit);
         all
@@ -230,7 +250,10 @@ mod tests {
         }
 
         fn uniform(&mut self) -> f32 {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (self.0 >> 40) as f32 / (1u64 << 24) as f32
         }
 
@@ -303,7 +326,9 @@ mod tests {
         let rounded = Query::new(&query, index.largest_norm).unwrap();
         let all = index.candidates(&rounded, 3000, 1);
         assert_eq!(all.len(), 3000);
-        assert!(all.iter().all(|c| c.upper >= f64::from(inner_product(&query, &vectors[c.position].1))));
+        assert!(
+            all.iter().all(|c| c.upper >= f64::from(inner_product(&query, &vectors[c.position].1)))
+        );
         let some = index.candidates(&rounded, 10, 2).len();
         assert!((10..1500).contains(&some), "{some} candidates");
         // The integer product is exact, also at the ends of its range.
@@ -318,9 +343,14 @@ mod tests {
         let open = |key: &str| DenseIndex::open(folder.path(), "v", key);
         assert!(open("key").unwrap().is_none());
         assert!(DenseIndex::open(&folder.path().join("absent"), "v", "key").unwrap().is_none());
-        assert_eq!(DenseIndex::open(folder.path(), "../v", "key").err().unwrap().code, ErrorCode::InvalidInput);
+        assert_eq!(
+            DenseIndex::open(folder.path(), "../v", "key").err().unwrap().code,
+            ErrorCode::InvalidInput
+        );
         let mut writer = DenseWriter::create(folder.path(), "v", "key", 3).unwrap();
-        for bad in [&[f32::NAN, 0.0, 0.0][..], &[0.0, f32::INFINITY, 0.0], &[1e30, 0.0, 0.0], &[1.0]] {
+        for bad in
+            [&[f32::NAN, 0.0, 0.0][..], &[0.0, f32::INFINITY, 0.0], &[1e30, 0.0, 0.0], &[1.0]]
+        {
             assert_eq!(writer.push(1, bad).unwrap_err().code, ErrorCode::InvalidInput);
         }
         writer.push(-5, &[0.0, 1.0, 0.0]).unwrap();

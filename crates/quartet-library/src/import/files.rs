@@ -40,8 +40,12 @@ pub(super) fn find(paths: &[PathBuf], forgiving: bool) -> Result<Found> {
             folders.push(path.clone());
             // Links are not followed, so a link to a parent cannot make this endless.
             for entry in WalkDir::new(path).follow_links(false).into_iter().flatten() {
-                let is_pdf = entry.path().extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pdf"));
-                if is_pdf && entry.file_type().is_file()
+                let is_pdf = entry
+                    .path()
+                    .extension()
+                    .is_some_and(|extension| extension.eq_ignore_ascii_case("pdf"));
+                if is_pdf
+                    && entry.file_type().is_file()
                     && let Ok(metadata) = entry.metadata()
                 {
                     add(&mut files, entry.path(), &metadata);
@@ -62,7 +66,9 @@ pub(super) fn find(paths: &[PathBuf], forgiving: bool) -> Result<Found> {
 
 /// The file's name without its ending.
 pub(super) fn stem(path: &str) -> String {
-    Path::new(path).file_stem().map_or_else(|| path.to_owned(), |stem| stem.to_string_lossy().into_owned())
+    Path::new(path)
+        .file_stem()
+        .map_or_else(|| path.to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
 fn add(files: &mut BTreeMap<String, FileFacts>, path: &Path, metadata: &Metadata) {
@@ -77,7 +83,11 @@ mod tests {
     use super::*;
 
     fn names(found: &Found) -> Vec<String> {
-        found.files.iter().map(|file| Path::new(&file.path).file_name().unwrap().to_string_lossy().into_owned()).collect()
+        found
+            .files
+            .iter()
+            .map(|file| Path::new(&file.path).file_name().unwrap().to_string_lossy().into_owned())
+            .collect()
     }
 
     #[test]
@@ -94,8 +104,15 @@ mod tests {
         assert!(found.files.iter().all(|file| file.bytes == 4 && file.modified_ns > 0));
 
         // Given twice, in two ways: read once. A file that is named need not be called .pdf.
-        let paths = [folder.path().join("z.pdf"), folder.path().join("b/notes.txt"), folder.path().to_owned()];
-        assert_eq!(names(&find(&paths, false).unwrap()), ["Größe 😀.pdf", "a.PDF", "notes.txt", "z.pdf"]);
+        let paths = [
+            folder.path().join("z.pdf"),
+            folder.path().join("b/notes.txt"),
+            folder.path().to_owned(),
+        ];
+        assert_eq!(
+            names(&find(&paths, false).unwrap()),
+            ["Größe 😀.pdf", "a.PDF", "notes.txt", "z.pdf"]
+        );
     }
 
     #[test]
@@ -103,7 +120,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let absent = folder.path().join("absent.pdf");
         let error = find(std::slice::from_ref(&absent), false).unwrap_err();
-        assert_eq!((error.code, error.subject.unwrap()), (ErrorCode::NotFound, absent.display().to_string()));
+        assert_eq!(
+            (error.code, error.subject.unwrap()),
+            (ErrorCode::NotFound, absent.display().to_string())
+        );
         assert!(find(std::slice::from_ref(&absent), true).unwrap().files.is_empty());
         let error = find(&[folder.path().to_owned()], false).unwrap_err();
         assert!(error.code == ErrorCode::NotFound && error.hint.unwrap().contains(".pdf"));
@@ -121,7 +141,9 @@ mod tests {
 
     #[test]
     fn a_title_without_ending() {
-        for (path, expected) in [("/a/Report 2.1.pdf", "Report 2.1"), ("/a/b", "b"), ("/", "/"), ("x.PDF", "x")] {
+        for (path, expected) in
+            [("/a/Report 2.1.pdf", "Report 2.1"), ("/a/b", "b"), ("/", "/"), ("x.PDF", "x")]
+        {
             assert_eq!(stem(path), expected);
         }
     }

@@ -24,8 +24,8 @@ use crate::store::journal::{self, Change};
 use files::Found;
 use pace::Pace;
 use quartet_types::{
-    Collection, Document, DocumentId, DocumentStatus, Error, ErrorCode, JobId, JobKind, JobProgress,
-    JobState, ProgressUnit, Result,
+    Collection, Document, DocumentId, DocumentStatus, Error, ErrorCode, JobId, JobKind,
+    JobProgress, JobState, ProgressUnit, Result,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -103,7 +103,12 @@ impl Importer<'_> {
     /// `NotFound` for a path that is not there, before anything is read; `Busy` while another
     /// process writes; `Cancelled` when stopped, and then the job can go on later; `DiskFull`
     /// and the like. A file that cannot be read is not an error but part of the report.
-    pub async fn import(&self, collection: &str, paths: &[PathBuf], cancel: &CancellationToken) -> Result<ImportReport> {
+    pub async fn import(
+        &self,
+        collection: &str,
+        paths: &[PathBuf],
+        cancel: &CancellationToken,
+    ) -> Result<ImportReport> {
         let paths = files::absolute(paths)?;
         let request = ImportRequest { collection: collection.to_owned(), paths, retry: false };
         self.run(request, cancel).await
@@ -113,10 +118,18 @@ impl Importer<'_> {
     ///
     /// # Errors
     /// As [`Importer::import`].
-    pub async fn retry(&self, collection: &str, cancel: &CancellationToken) -> Result<ImportReport> {
+    pub async fn retry(
+        &self,
+        collection: &str,
+        cancel: &CancellationToken,
+    ) -> Result<ImportReport> {
         let collection = self.library.collection(collection).await?;
         let documents = self.library.documents(Some(collection.id)).await?;
-        let paths = documents.into_iter().filter(is_quarantined).map(|document| document.path.into()).collect();
+        let paths = documents
+            .into_iter()
+            .filter(is_quarantined)
+            .map(|document| document.path.into())
+            .collect();
         self.run(ImportRequest { collection: collection.name, paths, retry: true }, cancel).await
     }
 
@@ -128,13 +141,24 @@ impl Importer<'_> {
         let stored = self.library.job(job).await?;
         match stored.state {
             JobState::Paused | JobState::Interrupted | JobState::Queued => {}
-            JobState::Running => return Err(Error::new(ErrorCode::Busy, format!("job {job} is running"))),
-            _ => return Err(Error::new(ErrorCode::InvalidInput, format!("job {job} has already ended"))),
+            JobState::Running => {
+                return Err(Error::new(ErrorCode::Busy, format!("job {job} is running")));
+            }
+            _ => {
+                return Err(Error::new(
+                    ErrorCode::InvalidInput,
+                    format!("job {job} has already ended"),
+                ));
+            }
         }
         self.run(self.library.job_request(job).await?, cancel).await
     }
 
-    async fn run(&self, request: ImportRequest, cancel: &CancellationToken) -> Result<ImportReport> {
+    async fn run(
+        &self,
+        request: ImportRequest,
+        cancel: &CancellationToken,
+    ) -> Result<ImportReport> {
         let found = files::find(&request.paths, request.retry)?;
         let _lock = self.library.lock()?;
         let collection = self.library.create_collection(&request.collection).await?;
@@ -154,7 +178,11 @@ impl Importer<'_> {
 
         let state = match &outcome {
             Ok(_) => JobState::Finished,
-            Err(error) if error.code == ErrorCode::Cancelled && given_up.load(Ordering::Relaxed) => JobState::Cancelled,
+            Err(error)
+                if error.code == ErrorCode::Cancelled && given_up.load(Ordering::Relaxed) =>
+            {
+                JobState::Cancelled
+            }
             Err(error) if error.code == ErrorCode::Cancelled => JobState::Paused,
             Err(_) => JobState::Failed,
         };
@@ -179,9 +207,13 @@ impl Importer<'_> {
         let given: HashSet<&str> = found.files.iter().map(|file| file.path.as_str()).collect();
         let mut pending = self.library.pending(collection.id).await?;
         pending.retain(|pending| given.contains(pending.document.path.as_str()));
-        pending.sort_by(|left, right| (left.document.bytes, &left.document.path).cmp(&(right.document.bytes, &right.document.path)));
+        pending.sort_by(|left, right| {
+            (left.document.bytes, &left.document.path)
+                .cmp(&(right.document.bytes, &right.document.path))
+        });
         let bytes = pending.iter().map(|pending| pending.document.bytes).sum();
-        let mut pace = Pace::new(Arc::clone(self.library), job, self.on_progress, pending.len() as u64, bytes);
+        let mut pace =
+            Pace::new(Arc::clone(self.library), job, self.on_progress, pending.len() as u64, bytes);
         for pending in pending {
             if stop.is_cancelled() {
                 return Err(Error::cancelled());
@@ -199,7 +231,13 @@ impl Importer<'_> {
     }
 
     /// Notes every file before the first is read; notices what is gone.
-    async fn note_files(&self, collection: &Collection, request: &ImportRequest, found: &Found, tally: &mut Tally) -> Result<()> {
+    async fn note_files(
+        &self,
+        collection: &Collection,
+        request: &ImportRequest,
+        found: &Found,
+        tally: &mut Tally,
+    ) -> Result<()> {
         let library = self.library;
         let known = library.known_files(collection.id).await?;
         let waiting = library.waiting_paths(collection.id).await?;
@@ -207,7 +245,9 @@ impl Importer<'_> {
         let mut transaction = library.pool.begin().await.map_err(failed)?;
         for file in &found.files {
             let Some((document, modified_ns)) = known.get(&file.path) else {
-                enqueue(&mut transaction, collection.id, file, &files::stem(&file.path), None).await.map_err(failed)?;
+                enqueue(&mut transaction, collection.id, file, &files::stem(&file.path), None)
+                    .await
+                    .map_err(failed)?;
                 continue;
             };
             let same = document.bytes == file.bytes && *modified_ns == file.modified_ns;
@@ -216,25 +256,40 @@ impl Importer<'_> {
                 _ if waiting.contains(&file.path) => {}
                 DocumentStatus::Ready if same => tally.unchanged += 1,
                 DocumentStatus::Missing if same => {
-                    set_status(&mut transaction, document.id, DocumentStatus::Ready).await.map_err(failed)?;
+                    set_status(&mut transaction, document.id, DocumentStatus::Ready)
+                        .await
+                        .map_err(failed)?;
                     tally.unchanged += 1;
                 }
                 _ if same && !request.retry => {}
                 // Not searchable yet: read again in place. Else beside the old content.
                 DocumentStatus::Ready | DocumentStatus::Missing => {
-                    enqueue(&mut transaction, collection.id, file, &document.title, Some(document.id)).await.map_err(failed)?;
+                    enqueue(
+                        &mut transaction,
+                        collection.id,
+                        file,
+                        &document.title,
+                        Some(document.id),
+                    )
+                    .await
+                    .map_err(failed)?;
                 }
                 _ => requeue(&mut transaction, document.id, file).await.map_err(failed)?,
             }
         }
         let given: HashSet<&str> = found.files.iter().map(|file| file.path.as_str()).collect();
         for (path, (document, _)) in &known {
-            let gone = found.folders.iter().any(|folder| std::path::Path::new(path).starts_with(folder))
-                && !given.contains(path.as_str());
+            let gone =
+                found.folders.iter().any(|folder| std::path::Path::new(path).starts_with(folder))
+                    && !given.contains(path.as_str());
             if gone && document.status == DocumentStatus::Ready {
-                set_status(&mut transaction, document.id, DocumentStatus::Missing).await.map_err(failed)?;
+                set_status(&mut transaction, document.id, DocumentStatus::Missing)
+                    .await
+                    .map_err(failed)?;
                 hand_over(&mut transaction, document.id).await.map_err(failed)?;
-                journal::record(&mut transaction, collection.id, Change::Missing, path).await.map_err(failed)?;
+                journal::record(&mut transaction, collection.id, Change::Missing, path)
+                    .await
+                    .map_err(failed)?;
                 tally.removed += 1;
             } else if gone && document.status != DocumentStatus::Missing {
                 remove(&mut transaction, document).await.map_err(failed)?;
@@ -244,15 +299,24 @@ impl Importer<'_> {
         transaction.commit().await.map_err(failed)
     }
 
-    async fn report(&self, collection: &Collection, found: &Found, job: JobId, tally: &Tally) -> Result<ImportReport> {
+    async fn report(
+        &self,
+        collection: &Collection,
+        found: &Found,
+        job: JobId,
+        tally: &Tally,
+    ) -> Result<ImportReport> {
         let given: HashSet<&str> = found.files.iter().map(|file| file.path.as_str()).collect();
         let documents = self.library.documents(Some(collection.id)).await?;
-        let given: Vec<Document> =
-            documents.into_iter().filter(|document| given.contains(document.path.as_str())).collect();
+        let given: Vec<Document> = documents
+            .into_iter()
+            .filter(|document| given.contains(document.path.as_str()))
+            .collect();
         let collection = self.library.collection(&collection.name).await?;
         Ok(ImportReport {
             job,
-            ready: given.iter().filter(|document| document.status == DocumentStatus::Ready).count() as u64,
+            ready: given.iter().filter(|document| document.status == DocumentStatus::Ready).count()
+                as u64,
             added: tally.added,
             updated: tally.updated,
             unchanged: tally.unchanged,
@@ -269,10 +333,17 @@ impl Importer<'_> {
 }
 
 fn is_quarantined(document: &Document) -> bool {
-    matches!(document.status, DocumentStatus::Failed | DocumentStatus::Protected | DocumentStatus::NoText)
+    matches!(
+        document.status,
+        DocumentStatus::Failed | DocumentStatus::Protected | DocumentStatus::NoText
+    )
 }
 
-async fn set_status(connection: &mut sqlx::SqliteConnection, id: DocumentId, status: DocumentStatus) -> sqlx::Result<()> {
+async fn set_status(
+    connection: &mut sqlx::SqliteConnection,
+    id: DocumentId,
+    status: DocumentStatus,
+) -> sqlx::Result<()> {
     sqlx::query("UPDATE documents SET status = ? WHERE id = ?")
         .bind(status.as_str())
         .bind(id.0)
@@ -281,7 +352,11 @@ async fn set_status(connection: &mut sqlx::SqliteConnection, id: DocumentId, sta
         .map(|_| ())
 }
 
-async fn requeue(connection: &mut sqlx::SqliteConnection, id: DocumentId, file: &FileFacts) -> sqlx::Result<()> {
+async fn requeue(
+    connection: &mut sqlx::SqliteConnection,
+    id: DocumentId,
+    file: &FileFacts,
+) -> sqlx::Result<()> {
     sqlx::query("UPDATE documents SET status = 'queued', reason = NULL, hint = NULL, bytes = ?, modified_ns = ? WHERE id = ?")
         .bind(i64::try_from(file.bytes).unwrap_or(i64::MAX))
         .bind(file.modified_ns)
@@ -291,7 +366,12 @@ async fn requeue(connection: &mut sqlx::SqliteConnection, id: DocumentId, file: 
         .map(|_| ())
 }
 
-async fn watch_for_wishes(library: Arc<Library>, job: JobId, stop: CancellationToken, given_up: Arc<AtomicBool>) {
+async fn watch_for_wishes(
+    library: Arc<Library>,
+    job: JobId,
+    stop: CancellationToken,
+    given_up: Arc<AtomicBool>,
+) {
     loop {
         tokio::time::sleep(WISH_INTERVAL).await;
         match library.job_wish(job).await {

@@ -45,15 +45,27 @@ impl<'a> Pace<'a> {
     }
 
     /// A new stage, or the same one further on.
-    pub(super) async fn stage(&mut self, stage: &str, subject: Option<&str>, done: u64, total: Option<u64>, unit: ProgressUnit) {
+    pub(super) async fn stage(
+        &mut self,
+        stage: &str,
+        subject: Option<&str>,
+        done: u64,
+        total: Option<u64>,
+        unit: ProgressUnit,
+    ) {
         let is_new = self.progress.stage != stage || self.progress.subject.as_deref() != subject;
         if is_new {
             self.stage_started = Instant::now();
             self.progress.rate = None;
         }
-        let place = format!("file {} of {}", (self.documents.0 + 1).min(self.documents.1.max(1)), self.documents.1);
+        let place = format!(
+            "file {} of {}",
+            (self.documents.0 + 1).min(self.documents.1.max(1)),
+            self.documents.1
+        );
         self.progress.stage = stage.to_owned();
-        self.progress.subject = Some(subject.map_or_else(|| place.clone(), |subject| format!("{subject} ({place})")));
+        self.progress.subject =
+            Some(subject.map_or_else(|| place.clone(), |subject| format!("{subject} ({place})")));
         self.progress.done = done;
         self.progress.total = total;
         self.progress.unit = unit;

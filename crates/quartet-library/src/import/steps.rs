@@ -7,9 +7,12 @@ use crate::dense::DenseIndex;
 use crate::index::{blocking, context, is_damage};
 use crate::ports::ReadDocument;
 use crate::store::Library;
-use crate::store::documents::{self, UnembeddedChunk, document, finish, finish_duplicate, quarantine, store_text, store_vector};
+use crate::store::documents::{
+    self, UnembeddedChunk, document, finish, finish_duplicate, quarantine, store_text, store_vector,
+};
 use quartet_types::{
-    ChunkId, CollectionId, Document, DocumentId, DocumentStatus, Error, ErrorCode, ProgressUnit, Result, Sha256,
+    ChunkId, CollectionId, Document, DocumentId, DocumentStatus, Error, ErrorCode, ProgressUnit,
+    Result, Sha256,
 };
 use sha2::Digest;
 use sqlx::Row;
@@ -60,7 +63,10 @@ impl Library {
     }
 
     /// What is stored of each path, with the file's time.
-    pub(crate) async fn known_files(&self, collection: CollectionId) -> Result<HashMap<String, (Document, i64)>> {
+    pub(crate) async fn known_files(
+        &self,
+        collection: CollectionId,
+    ) -> Result<HashMap<String, (Document, i64)>> {
         let rows = sqlx::query(
             "SELECT documents.*, 0 AS chunks FROM documents WHERE collection_id = ? AND replaces IS NULL",
         )
@@ -76,11 +82,13 @@ impl Library {
 
     /// Paths whose new content is on its way in.
     pub(crate) async fn waiting_paths(&self, collection: CollectionId) -> Result<HashSet<String>> {
-        let rows = sqlx::query("SELECT path FROM documents WHERE collection_id = ? AND replaces IS NOT NULL")
-            .bind(collection.0)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| self.failed(&error))?;
+        let rows = sqlx::query(
+            "SELECT path FROM documents WHERE collection_id = ? AND replaces IS NOT NULL",
+        )
+        .bind(collection.0)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error))?;
         Ok(rows.iter().map(|row| row.get("path")).collect())
     }
 
@@ -131,14 +139,18 @@ impl Library {
         .map_err(|error| self.failed(&error))?;
         let found = blocking(move || {
             for row in rows {
-                let (document, chunk) = (DocumentId(row.get("document_id")), ChunkId(row.get("id")));
+                let (document, chunk) =
+                    (DocumentId(row.get("document_id")), ChunkId(row.get("id")));
                 let by_words = match &index.lexical {
-                    Some(lexical) => lexical.finds(document, chunk, &row.get::<String, _>("text"))?,
+                    Some(lexical) => {
+                        lexical.finds(document, chunk, &row.get::<String, _>("text"))?
+                    }
                     None => false,
                 };
                 let vector: Option<Vec<u8>> = row.get("row");
                 let vector: Vec<f32> = bytemuck::pod_collect_to_vec(&vector.unwrap_or_default());
-                let by_vector = index.dense.as_ref().is_some_and(|dense| finds_vector(dense, &vector));
+                let by_vector =
+                    index.dense.as_ref().is_some_and(|dense| finds_vector(dense, &vector));
                 if !by_words || !by_vector {
                     return Ok(false);
                 }
@@ -163,9 +175,12 @@ impl Importer<'_> {
         tally: &mut Tally,
     ) -> Result<()> {
         let document = &pending.document;
-        let name = Path::new(&document.path).file_name().map(|name| name.to_string_lossy().into_owned());
+        let name =
+            Path::new(&document.path).file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.as_deref().unwrap_or(&document.path);
-        if document.status == DocumentStatus::Queued && !self.read(pending, name, pace, stop, tally).await? {
+        if document.status == DocumentStatus::Queued
+            && !self.read(pending, name, pace, stop, tally).await?
+        {
             return Ok(());
         }
         self.embed(document.id, name, pace, stop).await?;
@@ -173,7 +188,11 @@ impl Importer<'_> {
         let mut transaction = self.library.pool.begin().await.map_err(failed)?;
         finish(&mut transaction, document, pending.replaces).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
-        if pending.replaces.is_some() { tally.updated += 1 } else { tally.added += 1 }
+        if pending.replaces.is_some() {
+            tally.updated += 1
+        } else {
+            tally.added += 1
+        }
         Ok(())
     }
 
@@ -201,16 +220,25 @@ impl Importer<'_> {
         };
         if let Some(original) = self.same_content(document, pending.replaces, &sha256).await? {
             let mut transaction = library.pool.begin().await.map_err(failed)?;
-            finish_duplicate(&mut transaction, document, pending.replaces, &original, &sha256).await.map_err(failed)?;
+            finish_duplicate(&mut transaction, document, pending.replaces, &original, &sha256)
+                .await
+                .map_err(failed)?;
             transaction.commit().await.map_err(failed)?;
             tally.duplicates += 1;
             return Ok(false);
         }
         let read = match self.read_pages(path, name, pace, stop).await {
-            Ok(read) if read.pages.iter().any(|page| page.text.chars().any(char::is_alphanumeric)) => read,
+            Ok(read)
+                if read.pages.iter().any(|page| page.text.chars().any(char::is_alphanumeric)) =>
+            {
+                read
+            }
             Ok(_) => {
-                let error = Error::new(ErrorCode::NoText, "there is no text on its pages; they look scanned")
-                    .hint("Run it through text recognition (OCR) first, then import the result.");
+                let error = Error::new(
+                    ErrorCode::NoText,
+                    "there is no text on its pages; they look scanned",
+                )
+                .hint("Run it through text recognition (OCR) first, then import the result.");
                 return self.give_up(pending, Some(&sha256), &error).await;
             }
             Err(error) if is_about_the_file(error.code) => {
@@ -218,24 +246,56 @@ impl Importer<'_> {
             }
             Err(error) => return Err(error),
         };
-        let title = read.title.clone().or_else(|| chunk::title_of(&read.pages)).unwrap_or_else(|| files::stem(&document.path));
+        let title = read
+            .title
+            .clone()
+            .or_else(|| chunk::title_of(&read.pages))
+            .unwrap_or_else(|| files::stem(&document.path));
         let chunks = self.chunks(&read, stop).await?;
-        let lost = read.pages.iter().filter(|page| page.problems.contains(&quartet_types::PageProblem::ExtractorFailed) && page.text.is_empty()).count();
-        let missing = read.page_count.map_or(0, |count| (count as usize).saturating_sub(read.pages.len()));
+        let lost = read
+            .pages
+            .iter()
+            .filter(|page| {
+                page.problems.contains(&quartet_types::PageProblem::ExtractorFailed)
+                    && page.text.is_empty()
+            })
+            .count();
+        let missing =
+            read.page_count.map_or(0, |count| (count as usize).saturating_sub(read.pages.len()));
         let failed_pages = u32::try_from(lost + missing).unwrap_or(u32::MAX);
         let problem = read.problem.clone().or_else(|| {
-            (failed_pages > 0).then(|| Error::new(ErrorCode::BadFile, format!("{failed_pages} of its pages could not be read")))
+            (failed_pages > 0).then(|| {
+                Error::new(
+                    ErrorCode::BadFile,
+                    format!("{failed_pages} of its pages could not be read"),
+                )
+            })
         });
         let mut transaction = library.pool.begin().await.map_err(failed)?;
-        store_text(&mut transaction, document.id, &title, &sha256, &read.pages, failed_pages, problem.as_ref(), &chunks)
-            .await
-            .map_err(failed)?;
+        store_text(
+            &mut transaction,
+            document.id,
+            &title,
+            &sha256,
+            &read.pages,
+            failed_pages,
+            problem.as_ref(),
+            &chunks,
+        )
+        .await
+        .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(true)
     }
 
     /// Reads the pages while progress goes on being told.
-    async fn read_pages(&self, path: &Path, name: &str, pace: &mut Pace<'_>, stop: &CancellationToken) -> Result<ReadDocument> {
+    async fn read_pages(
+        &self,
+        path: &Path,
+        name: &str,
+        pace: &mut Pace<'_>,
+        stop: &CancellationToken,
+    ) -> Result<ReadDocument> {
         let done = AtomicU64::new(0);
         let total = AtomicU64::new(0);
         let note = |pages: u32, all: Option<u32>| {
@@ -254,7 +314,11 @@ impl Importer<'_> {
         }
     }
 
-    async fn chunks(&self, read: &ReadDocument, stop: &CancellationToken) -> Result<Vec<ChunkPlan>> {
+    async fn chunks(
+        &self,
+        read: &ReadDocument,
+        stop: &CancellationToken,
+    ) -> Result<Vec<ChunkPlan>> {
         let units = chunk::units(&read.pages);
         let mut tokens = Vec::with_capacity(units.len());
         for batch in units.chunks(COUNT_BATCH) {
@@ -270,7 +334,13 @@ impl Importer<'_> {
     }
 
     /// Makes the vectors that are missing, a batch and a transaction at a time.
-    async fn embed(&self, id: DocumentId, name: &str, pace: &mut Pace<'_>, stop: &CancellationToken) -> Result<()> {
+    async fn embed(
+        &self,
+        id: DocumentId,
+        name: &str,
+        pace: &mut Pace<'_>,
+        stop: &CancellationToken,
+    ) -> Result<()> {
         let library = self.library;
         let failed = |error: sqlx::Error| library.failed(&error);
         let key = self.embedder.key();
@@ -299,9 +369,16 @@ impl Importer<'_> {
 
     /// Vectors of title, heading and text together. Where the title makes a chunk too long for
     /// the embedder, the chunk goes without it.
-    async fn embed_batch(&self, title: &str, batch: &[UnembeddedChunk], stop: &CancellationToken) -> Result<Vec<f32>> {
-        let mut texts: Vec<String> =
-            batch.iter().map(|chunk| format!("{}\n{}", context(title, chunk.heading.as_deref()), chunk.text)).collect();
+    async fn embed_batch(
+        &self,
+        title: &str,
+        batch: &[UnembeddedChunk],
+        stop: &CancellationToken,
+    ) -> Result<Vec<f32>> {
+        let mut texts: Vec<String> = batch
+            .iter()
+            .map(|chunk| format!("{}\n{}", context(title, chunk.heading.as_deref()), chunk.text))
+            .collect();
         let most = self.embedder.max_tokens().saturating_sub(2);
         let counts = self.embedder.count_tokens(&texts).await?;
         for ((text, chunk), count) in texts.iter_mut().zip(batch).zip(counts) {
@@ -312,13 +389,20 @@ impl Importer<'_> {
         let rows = self.embedder.embed(&texts, stop).await?;
         let expected = batch.len() * self.embedder.width();
         if rows.len() != expected || rows.iter().any(|value| !value.is_finite()) {
-            return Err(Error::internal("the embedder returned rows of another shape, or not numbers"));
+            return Err(Error::internal(
+                "the embedder returned rows of another shape, or not numbers",
+            ));
         }
         Ok(rows)
     }
 
     /// Embeds again what another embedder has embedded, so that all vectors can be compared.
-    pub(super) async fn refresh_vectors(&self, collection: CollectionId, pace: &mut Pace<'_>, stop: &CancellationToken) -> Result<()> {
+    pub(super) async fn refresh_vectors(
+        &self,
+        collection: CollectionId,
+        pace: &mut Pace<'_>,
+        stop: &CancellationToken,
+    ) -> Result<()> {
         let rows = sqlx::query(
             "SELECT DISTINCT documents.id, documents.path FROM documents
                JOIN chunks ON chunks.document_id = documents.id
@@ -336,7 +420,8 @@ impl Importer<'_> {
         // Its key names the documents and the model, which cannot tell some vectors from all.
         self.library.indexes.remove_vectors(collection)?;
         for row in rows {
-            self.embed(DocumentId(row.get("id")), &row.get::<String, _>("path"), pace, stop).await?;
+            self.embed(DocumentId(row.get("id")), &row.get::<String, _>("path"), pace, stop)
+                .await?;
         }
         // Whoever has the old vectors open looks again.
         sqlx::query("UPDATE collections SET generation = generation + 1 WHERE id = ?")
@@ -348,7 +433,12 @@ impl Importer<'_> {
     }
 
     /// Another searchable document of the collection with this content.
-    async fn same_content(&self, document: &Document, replaces: Option<DocumentId>, sha256: &Sha256) -> Result<Option<Document>> {
+    async fn same_content(
+        &self,
+        document: &Document,
+        replaces: Option<DocumentId>,
+        sha256: &Sha256,
+    ) -> Result<Option<Document>> {
         let row = sqlx::query(
             "SELECT documents.*, 0 AS chunks FROM documents
               WHERE collection_id = ? AND sha256 = ? AND id <> ? AND id <> ? AND status IN ('ready', 'missing')
@@ -364,10 +454,17 @@ impl Importer<'_> {
         Ok(row.as_ref().map(documents::document))
     }
 
-    async fn give_up(&self, pending: &Pending, sha256: Option<&Sha256>, error: &Error) -> Result<bool> {
+    async fn give_up(
+        &self,
+        pending: &Pending,
+        sha256: Option<&Sha256>,
+        error: &Error,
+    ) -> Result<bool> {
         let failed = |error: sqlx::Error| self.library.failed(&error);
         let mut transaction = self.library.pool.begin().await.map_err(failed)?;
-        quarantine(&mut transaction, &pending.document, pending.replaces, sha256, error).await.map_err(failed)?;
+        quarantine(&mut transaction, &pending.document, pending.replaces, sha256, error)
+            .await
+            .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(false)
     }

@@ -10,12 +10,13 @@ impl Library {
     /// # Errors
     /// If the library cannot be written.
     pub async fn create_chat(&self, collection: CollectionId) -> Result<ChatId> {
-        let row = sqlx::query("INSERT INTO chats (collection_id, created_at) VALUES (?, ?) RETURNING id")
-            .bind(collection.0)
-            .bind(now())
-            .fetch_one(&self.pool)
-            .await
-            .map_err(|error| self.failed(&error))?;
+        let row =
+            sqlx::query("INSERT INTO chats (collection_id, created_at) VALUES (?, ?) RETURNING id")
+                .bind(collection.0)
+                .bind(now())
+                .fetch_one(&self.pool)
+                .await
+                .map_err(|error| self.failed(&error))?;
         Ok(ChatId(row.get("id")))
     }
 
@@ -24,11 +25,12 @@ impl Library {
     /// # Errors
     /// If the library cannot be read.
     pub async fn last_chat(&self, collection: CollectionId) -> Result<Option<ChatId>> {
-        let row = sqlx::query("SELECT id FROM chats WHERE collection_id = ? ORDER BY id DESC LIMIT 1")
-            .bind(collection.0)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(|error| self.failed(&error))?;
+        let row =
+            sqlx::query("SELECT id FROM chats WHERE collection_id = ? ORDER BY id DESC LIMIT 1")
+                .bind(collection.0)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(|error| self.failed(&error))?;
         Ok(row.map(|row| ChatId(row.get("id"))))
     }
 
@@ -37,7 +39,8 @@ impl Library {
     /// # Errors
     /// If the library cannot be written.
     pub async fn append_answer(&self, chat: ChatId, answer: &Answer) -> Result<AnswerId> {
-        let json = serde_json::to_string(answer).map_err(|error| Error::internal(error.to_string()))?;
+        let json =
+            serde_json::to_string(answer).map_err(|error| Error::internal(error.to_string()))?;
         let row = sqlx::query(
             "INSERT INTO answers (chat_id, method, model, question, answer, created_at)
              VALUES (?, ?, ?, ?, ?, ?) RETURNING id",

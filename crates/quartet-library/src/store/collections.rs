@@ -62,12 +62,14 @@ impl Library {
     /// `InvalidInput` for an empty or overlong name.
     pub async fn create_collection(&self, name: &str) -> Result<Collection> {
         check_name(name)?;
-        sqlx::query("INSERT INTO collections (name, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING")
-            .bind(name)
-            .bind(now())
-            .execute(&self.pool)
-            .await
-            .map_err(|error| self.failed(&error))?;
+        sqlx::query(
+            "INSERT INTO collections (name, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        )
+        .bind(name)
+        .bind(now())
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error))?;
         self.collection(name).await
     }
 
@@ -110,9 +112,14 @@ impl Library {
 }
 
 fn check_name(name: &str) -> Result<()> {
-    let fits = !name.trim().is_empty() && name.chars().count() <= 100 && !name.chars().any(char::is_control);
+    let fits = !name.trim().is_empty()
+        && name.chars().count() <= 100
+        && !name.chars().any(char::is_control);
     if fits {
         return Ok(());
     }
-    Err(Error::new(ErrorCode::InvalidInput, "a collection needs a name of 1 to 100 visible characters"))
+    Err(Error::new(
+        ErrorCode::InvalidInput,
+        "a collection needs a name of 1 to 100 visible characters",
+    ))
 }

@@ -4,8 +4,8 @@ use super::journal::{self, Change};
 use super::{Library, count, now, small};
 use crate::chunk::ChunkPlan;
 use quartet_types::{
-    ChunkId, CollectionId, Document, DocumentId, DocumentStatus, Error, ErrorCode, PageSpan,
-    PageNumber, PageText, Passage, Result, Sha256,
+    ChunkId, CollectionId, Document, DocumentId, DocumentStatus, Error, ErrorCode, PageNumber,
+    PageSpan, PageText, Passage, Result, Sha256,
 };
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -69,11 +69,12 @@ impl Library {
     /// # Errors
     /// If the library cannot be read.
     pub async fn pages(&self, id: DocumentId) -> Result<Vec<(PageNumber, String)>> {
-        let rows = sqlx::query("SELECT number, text FROM pages WHERE document_id = ? ORDER BY number")
-            .bind(id.0)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| self.failed(&error))?;
+        let rows =
+            sqlx::query("SELECT number, text FROM pages WHERE document_id = ? ORDER BY number")
+                .bind(id.0)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(|error| self.failed(&error))?;
         Ok(rows.iter().map(|row| (PageNumber(small(row.get("number"))), row.get("text"))).collect())
     }
 
@@ -86,10 +87,13 @@ impl Library {
         let _lock = self.lock()?;
         let document = self.document(id).await?;
         let mut transaction = self.pool.begin().await.map_err(|error| self.failed(&error))?;
-        let heir = remove(&mut transaction, &document).await.map_err(|error| self.failed(&error))?;
+        let heir =
+            remove(&mut transaction, &document).await.map_err(|error| self.failed(&error))?;
         if heir.is_none() {
             // Kept answers quote what they were made from.
-            forget_answers(&mut transaction, &document).await.map_err(|error| self.failed(&error))?;
+            forget_answers(&mut transaction, &document)
+                .await
+                .map_err(|error| self.failed(&error))?;
         }
         transaction.commit().await.map_err(|error| self.failed(&error))?;
         self.update_index(document.collection).await?;
@@ -99,7 +103,8 @@ impl Library {
     /// Passages by chunk id, with document and place; chunks deleted meanwhile are left out.
     pub(crate) async fn passages(&self, ids: &[ChunkId]) -> Result<HashMap<ChunkId, Passage>> {
         // A JSON list keeps the statement one and the same for any number of ids.
-        let list = serde_json::to_string(ids).map_err(|error| Error::internal(error.to_string()))?;
+        let list =
+            serde_json::to_string(ids).map_err(|error| Error::internal(error.to_string()))?;
         let rows = sqlx::query(
             "SELECT chunks.*, documents.title, documents.path
                FROM json_each(?) AS wanted
@@ -189,7 +194,9 @@ pub(crate) async fn store_text(
     problem: Option<&Error>,
     chunks: &[ChunkPlan],
 ) -> sqlx::Result<()> {
-    for table in ["DELETE FROM pages WHERE document_id = ?", "DELETE FROM chunks WHERE document_id = ?"] {
+    for table in
+        ["DELETE FROM pages WHERE document_id = ?", "DELETE FROM chunks WHERE document_id = ?"]
+    {
         sqlx::query(table).bind(id.0).execute(&mut *connection).await?;
     }
     for page in pages {
@@ -235,12 +242,15 @@ pub(crate) async fn store_text(
 }
 
 /// Makes an embedded document searchable and drops the version it replaces.
-pub(crate) async fn finish(connection: &mut SqliteConnection, document: &Document, replaced: Option<DocumentId>) -> sqlx::Result<()> {
+pub(crate) async fn finish(
+    connection: &mut SqliteConnection,
+    document: &Document,
+    replaced: Option<DocumentId>,
+) -> sqlx::Result<()> {
     let mut change = Change::Added;
     if let Some(old) = replaced {
         change = Change::Updated;
-        promote_duplicate(connection, old).await?;
-        sqlx::query("DELETE FROM documents WHERE id = ?").bind(old.0).execute(&mut *connection).await?;
+        drop_replaced(connection, old).await?;
     }
     sqlx::query("UPDATE documents SET status = 'ready', replaces = NULL WHERE id = ?")
         .bind(document.id.0)
@@ -258,8 +268,7 @@ pub(crate) async fn finish_duplicate(
     sha256: &Sha256,
 ) -> sqlx::Result<()> {
     if let Some(old) = replaced {
-        promote_duplicate(connection, old).await?;
-        sqlx::query("DELETE FROM documents WHERE id = ?").bind(old.0).execute(&mut *connection).await?;
+        drop_replaced(connection, old).await?;
     }
     sqlx::query(
         "UPDATE documents SET status = 'ready', replaces = NULL, duplicate_of = ?, sha256 = ?, title = ?,
@@ -288,10 +297,11 @@ pub(crate) async fn quarantine(
     error: &Error,
 ) -> sqlx::Result<()> {
     if let Some(old) = replaced {
-        promote_duplicate(connection, old).await?;
-        sqlx::query("DELETE FROM documents WHERE id = ?").bind(old.0).execute(&mut *connection).await?;
+        drop_replaced(connection, old).await?;
     }
-    for table in ["DELETE FROM pages WHERE document_id = ?", "DELETE FROM chunks WHERE document_id = ?"] {
+    for table in
+        ["DELETE FROM pages WHERE document_id = ?", "DELETE FROM chunks WHERE document_id = ?"]
+    {
         sqlx::query(table).bind(document.id.0).execute(&mut *connection).await?;
     }
     let status = match error.code {
@@ -312,19 +322,28 @@ pub(crate) async fn quarantine(
 
 /// Deletes a document; its text lives on under another path with the same content, if there
 /// still is a file. Returns the document that has the text now.
-pub(crate) async fn remove(connection: &mut SqliteConnection, document: &Document) -> sqlx::Result<Option<DocumentId>> {
+pub(crate) async fn remove(
+    connection: &mut SqliteConnection,
+    document: &Document,
+) -> sqlx::Result<Option<DocumentId>> {
     sqlx::query("DELETE FROM documents WHERE duplicate_of = ? AND status = 'missing'")
         .bind(document.id.0)
         .execute(&mut *connection)
         .await?;
     let heir = promote_duplicate(connection, document.id).await?.or(document.duplicate_of);
-    sqlx::query("DELETE FROM documents WHERE id = ?").bind(document.id.0).execute(&mut *connection).await?;
+    sqlx::query("DELETE FROM documents WHERE id = ?")
+        .bind(document.id.0)
+        .execute(&mut *connection)
+        .await?;
     journal::record(connection, document.collection, Change::Removed, &document.path).await?;
     Ok(heir)
 }
 
 /// Deletes the kept answers whose search found the document: they hold its text.
-async fn forget_answers(connection: &mut SqliteConnection, document: &Document) -> sqlx::Result<()> {
+async fn forget_answers(
+    connection: &mut SqliteConnection,
+    document: &Document,
+) -> sqlx::Result<()> {
     sqlx::query(
         "DELETE FROM answers WHERE EXISTS (
              SELECT 1 FROM json_each(answers.answer, '$.retrieved') AS hit
@@ -338,7 +357,10 @@ async fn forget_answers(connection: &mut SqliteConnection, document: &Document) 
 
 /// Gives the text of a document whose file is gone to a duplicate whose file is there, so that
 /// what is found leads to a file that can be opened.
-pub(crate) async fn hand_over(connection: &mut SqliteConnection, missing: DocumentId) -> sqlx::Result<()> {
+pub(crate) async fn hand_over(
+    connection: &mut SqliteConnection,
+    missing: DocumentId,
+) -> sqlx::Result<()> {
     let heir = sqlx::query("SELECT id FROM documents WHERE duplicate_of = ? AND status = 'ready' ORDER BY path LIMIT 1")
         .bind(missing.0)
         .fetch_optional(&mut *connection)
@@ -358,7 +380,11 @@ pub(crate) async fn hand_over(connection: &mut SqliteConnection, missing: Docume
 }
 
 /// Moves pages, chunks and duplicates from one document to another with the same content.
-async fn inherit(connection: &mut SqliteConnection, from: DocumentId, heir: DocumentId) -> sqlx::Result<()> {
+async fn inherit(
+    connection: &mut SqliteConnection,
+    from: DocumentId,
+    heir: DocumentId,
+) -> sqlx::Result<()> {
     for statement in [
         "UPDATE pages SET document_id = ?1 WHERE document_id = ?2",
         "UPDATE chunks SET document_id = ?1 WHERE document_id = ?2",
@@ -374,13 +400,28 @@ async fn inherit(connection: &mut SqliteConnection, from: DocumentId, heir: Docu
     Ok(())
 }
 
+/// Deletes a version whose successor is complete; duplicates of it keep its text.
+async fn drop_replaced(connection: &mut SqliteConnection, old: DocumentId) -> sqlx::Result<()> {
+    promote_duplicate(connection, old).await?;
+    sqlx::query("DELETE FROM documents WHERE id = ?")
+        .bind(old.0)
+        .execute(connection)
+        .await
+        .map(|_| ())
+}
+
 /// Gives the text of a document that is about to go to a duplicate, one with a file if there
 /// is any. Returns the duplicate that has it now, if there was one.
-async fn promote_duplicate(connection: &mut SqliteConnection, id: DocumentId) -> sqlx::Result<Option<DocumentId>> {
-    let heir = sqlx::query("SELECT id FROM documents WHERE duplicate_of = ? ORDER BY status = 'missing', path LIMIT 1")
-        .bind(id.0)
-        .fetch_optional(&mut *connection)
-        .await?;
+async fn promote_duplicate(
+    connection: &mut SqliteConnection,
+    id: DocumentId,
+) -> sqlx::Result<Option<DocumentId>> {
+    let heir = sqlx::query(
+        "SELECT id FROM documents WHERE duplicate_of = ? ORDER BY status = 'missing', path LIMIT 1",
+    )
+    .bind(id.0)
+    .fetch_optional(&mut *connection)
+    .await?;
     let Some(heir) = heir else { return Ok(None) };
     let heir = DocumentId(heir.get("id"));
     inherit(connection, id, heir).await?;
@@ -404,12 +445,21 @@ pub(crate) async fn unembedded(
     .await?;
     Ok(rows
         .iter()
-        .map(|row| UnembeddedChunk { id: row.get("id"), text: row.get("text"), heading: row.get("heading") })
+        .map(|row| UnembeddedChunk {
+            id: row.get("id"),
+            text: row.get("text"),
+            heading: row.get("heading"),
+        })
         .collect())
 }
 
 /// Stores one vector.
-pub(crate) async fn store_vector(connection: &mut SqliteConnection, chunk: i64, key: &str, row: &[f32]) -> sqlx::Result<()> {
+pub(crate) async fn store_vector(
+    connection: &mut SqliteConnection,
+    chunk: i64,
+    key: &str,
+    row: &[f32],
+) -> sqlx::Result<()> {
     sqlx::query("INSERT OR REPLACE INTO vectors (chunk_id, embedder_key, row) VALUES (?, ?, ?)")
         .bind(chunk)
         .bind(key)

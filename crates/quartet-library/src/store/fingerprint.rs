@@ -27,14 +27,18 @@ impl Library {
         for document in documents {
             let id: i64 = document.get("id");
             for column in ["path", "sha256", "status", "title", "original"] {
-                add(&mut digest, document.get::<Option<String>, _>(column).unwrap_or_default().as_bytes());
+                add(
+                    &mut digest,
+                    document.get::<Option<String>, _>(column).unwrap_or_default().as_bytes(),
+                );
             }
             add(&mut digest, &document.get::<i64, _>("failed_pages").to_le_bytes());
-            let pages = sqlx::query("SELECT number, text FROM pages WHERE document_id = ? ORDER BY number")
-                .bind(id)
-                .fetch_all(&self.pool)
-                .await
-                .map_err(failed)?;
+            let pages =
+                sqlx::query("SELECT number, text FROM pages WHERE document_id = ? ORDER BY number")
+                    .bind(id)
+                    .fetch_all(&self.pool)
+                    .await
+                    .map_err(failed)?;
             for page in pages {
                 add(&mut digest, &page.get::<i64, _>("number").to_le_bytes());
                 add(&mut digest, page.get::<String, _>("text").as_bytes());
@@ -54,7 +58,10 @@ impl Library {
                     add(&mut digest, &chunk.get::<i64, _>(column).to_le_bytes());
                 }
                 for column in ["heading", "embedder_key"] {
-                    add(&mut digest, chunk.get::<Option<String>, _>(column).unwrap_or_default().as_bytes());
+                    add(
+                        &mut digest,
+                        chunk.get::<Option<String>, _>(column).unwrap_or_default().as_bytes(),
+                    );
                 }
                 add(&mut digest, &chunk.get::<Option<Vec<u8>>, _>("row").unwrap_or_default());
             }

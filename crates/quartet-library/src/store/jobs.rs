@@ -2,7 +2,9 @@
 
 use super::{Library, now};
 use crate::lock::WriterLock;
-use quartet_types::{CollectionId, Error, ErrorCode, Job, JobId, JobKind, JobProgress, JobState, Result};
+use quartet_types::{
+    CollectionId, Error, ErrorCode, Job, JobId, JobKind, JobProgress, JobState, Result,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::Row;
@@ -34,7 +36,11 @@ impl Library {
                     id: JobId(row.get("id")),
                     kind: from_text(row.get("kind")).unwrap_or(JobKind::Import),
                     collection: row.get::<Option<i64>, _>("collection_id").map(CollectionId),
-                    state: if abandoned && state == JobState::Running { JobState::Interrupted } else { state },
+                    state: if abandoned && state == JobState::Running {
+                        JobState::Interrupted
+                    } else {
+                        state
+                    },
                     progress: from_text(row.get("progress")).unwrap_or_default(),
                     error: error.and_then(from_text),
                     created_at: row.get("created_at"),
@@ -62,7 +68,8 @@ impl Library {
 
     async fn wish(&self, id: JobId, wish: Wish) -> Result<()> {
         let job = self.job(id).await?;
-        let stopped = matches!(job.state, JobState::Paused | JobState::Interrupted | JobState::Queued);
+        let stopped =
+            matches!(job.state, JobState::Paused | JobState::Interrupted | JobState::Queued);
         match (wish, job.state) {
             (_, JobState::Running) => {
                 let name = if wish == Wish::Pause { "pause" } else { "cancel" };
@@ -87,7 +94,8 @@ impl Library {
     /// `NotFound`.
     pub async fn job(&self, id: JobId) -> Result<Job> {
         self.jobs().await?.into_iter().find(|job| job.id == id).ok_or_else(|| {
-            Error::new(ErrorCode::NotFound, format!("there is no job {id}")).hint("`quartet jobs` lists them.")
+            Error::new(ErrorCode::NotFound, format!("there is no job {id}"))
+                .hint("`quartet jobs` lists them.")
         })
     }
 
@@ -98,8 +106,9 @@ impl Library {
             .fetch_one(&self.pool)
             .await
             .map_err(|error| self.failed(&error))?;
-        serde_json::from_str(row.get("request"))
-            .map_err(|error| Error::new(ErrorCode::Corrupt, format!("the request of job {id}: {error}")))
+        serde_json::from_str(row.get("request")).map_err(|error| {
+            Error::new(ErrorCode::Corrupt, format!("the request of job {id}: {error}"))
+        })
     }
 
     /// Notes a job as running: a new one, or the unfinished one with the same request.
@@ -109,7 +118,8 @@ impl Library {
         collection: CollectionId,
         request: &impl Serialize,
     ) -> Result<JobId> {
-        let request = serde_json::to_string(request).map_err(|error| Error::internal(error.to_string()))?;
+        let request =
+            serde_json::to_string(request).map_err(|error| Error::internal(error.to_string()))?;
         let unfinished = sqlx::query(
             "SELECT id FROM jobs WHERE kind = ? AND collection_id = ? AND request = ?
                 AND state IN ('running', 'paused', 'interrupted') ORDER BY id DESC LIMIT 1",
@@ -140,16 +150,23 @@ impl Library {
         Ok(JobId(row.get("id")))
     }
 
-    pub(crate) async fn set_job_state(&self, id: JobId, state: JobState, error: Option<&Error>) -> Result<()> {
-        sqlx::query("UPDATE jobs SET state = ?, error = ?, wish = NULL, updated_at = ? WHERE id = ?")
-            .bind(text(&state))
-            .bind(error.map(|error| serde_json::to_string(error).unwrap_or_default()))
-            .bind(now())
-            .bind(id.0)
-            .execute(&self.pool)
-            .await
-            .map(|_| ())
-            .map_err(|error| self.failed(&error))
+    pub(crate) async fn set_job_state(
+        &self,
+        id: JobId,
+        state: JobState,
+        error: Option<&Error>,
+    ) -> Result<()> {
+        sqlx::query(
+            "UPDATE jobs SET state = ?, error = ?, wish = NULL, updated_at = ? WHERE id = ?",
+        )
+        .bind(text(&state))
+        .bind(error.map(|error| serde_json::to_string(error).unwrap_or_default()))
+        .bind(now())
+        .bind(id.0)
+        .execute(&self.pool)
+        .await
+        .map(|_| ())
+        .map_err(|error| self.failed(&error))
     }
 
     pub(crate) async fn set_job_progress(&self, id: JobId, progress: &JobProgress) -> Result<()> {
@@ -165,7 +182,10 @@ impl Library {
 
     /// What the user wishes of a job.
     pub(crate) async fn job_wish(&self, id: JobId) -> Option<Wish> {
-        let row = sqlx::query("SELECT wish FROM jobs WHERE id = ?").bind(id.0).fetch_optional(&self.pool).await;
+        let row = sqlx::query("SELECT wish FROM jobs WHERE id = ?")
+            .bind(id.0)
+            .fetch_optional(&self.pool)
+            .await;
         match row.ok().flatten()?.get::<Option<String>, _>("wish").as_deref() {
             Some("pause") => Some(Wish::Pause),
             Some("cancel") => Some(Wish::Cancel),
@@ -176,10 +196,15 @@ impl Library {
 
 /// A plain enum value by its serialised name.
 fn text(value: &impl Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 /// The reverse of [`text`]; structures are stored as JSON and read by the same function.
 fn from_text<T: DeserializeOwned>(stored: String) -> Option<T> {
-    serde_json::from_str(&stored).or_else(|_| serde_json::from_value(serde_json::Value::String(stored))).ok()
+    serde_json::from_str(&stored)
+        .or_else(|_| serde_json::from_value(serde_json::Value::String(stored)))
+        .ok()
 }

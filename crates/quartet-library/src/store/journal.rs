@@ -53,14 +53,16 @@ pub(crate) async fn record(
     change: Change,
     path: &str,
 ) -> sqlx::Result<()> {
-    sqlx::query("INSERT INTO journal (collection_id, happened_at, change, path) VALUES (?, ?, ?, ?)")
-        .bind(collection.0)
-        .bind(now())
-        .bind(change.as_str())
-        .bind(path)
-        .execute(connection)
-        .await
-        .map(|_| ())
+    sqlx::query(
+        "INSERT INTO journal (collection_id, happened_at, change, path) VALUES (?, ?, ?, ?)",
+    )
+    .bind(collection.0)
+    .bind(now())
+    .bind(change.as_str())
+    .bind(path)
+    .execute(connection)
+    .await
+    .map(|_| ())
 }
 
 impl Library {

@@ -38,7 +38,8 @@ impl Library {
     /// is damaged or was made by a newer Quartet.
     pub async fn open(root: &Path) -> Result<Self> {
         std::fs::create_dir_all(root).map_err(|error| {
-            Error::from_io(&error, root).hint("Choose a folder that can be written, with QUARTET_HOME.")
+            Error::from_io(&error, root)
+                .hint("Choose a folder that can be written, with QUARTET_HOME.")
         })?;
         let path = root.join("library.sqlite");
         let options = SqliteConnectOptions::new()
@@ -52,7 +53,8 @@ impl Library {
             // Deleted means overwritten: private text must not stay behind in free pages.
             .pragma("secure_delete", "ON")
             .busy_timeout(Duration::from_secs(20));
-        let pool = connect(options).await.map_err(|error| database_error(&error).about_path(&path))?;
+        let pool =
+            connect(options).await.map_err(|error| database_error(&error).about_path(&path))?;
         migrate(&pool).await.map_err(|error| error.about_path(&path))?;
         Ok(Self { pool, root: root.to_owned(), indexes: Indexes::new(root.join("index")) })
     }
@@ -78,7 +80,10 @@ impl Library {
     /// deleted text is in neither.
     pub(crate) async fn tidy(&self) -> Result<()> {
         for statement in ["PRAGMA incremental_vacuum", "PRAGMA wal_checkpoint(TRUNCATE)"] {
-            sqlx::query(statement).fetch_all(&self.pool).await.map_err(|error| self.failed(&error))?;
+            sqlx::query(statement)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(|error| self.failed(&error))?;
         }
         Ok(())
     }
@@ -94,7 +99,9 @@ async fn connect(options: SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
     let pool = SqlitePoolOptions::new().max_connections(4);
     for _ in 0..OPENING_ATTEMPTS {
         match pool.clone().connect_with(options.clone()).await {
-            Err(error) if database_error(&error).code == ErrorCode::Busy => tokio::time::sleep(OPENING_PAUSE).await,
+            Err(error) if database_error(&error).code == ErrorCode::Busy => {
+                tokio::time::sleep(OPENING_PAUSE).await
+            }
             opened => return opened,
         }
     }
@@ -116,11 +123,15 @@ async fn migrate(pool: &SqlitePool) -> Result<()> {
         outcome = migrator.run(pool).await;
     }
     outcome.map_err(|error| match error {
-        MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) | MigrateError::VersionTooNew(..) => {
+        MigrateError::VersionMissing(_)
+        | MigrateError::VersionMismatch(_)
+        | MigrateError::VersionTooNew(..) => {
             Error::new(ErrorCode::Corrupt, "the library was made by another version of Quartet")
                 .hint("Use the newer Quartet, or set QUARTET_HOME to another folder.")
         }
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => database_error(&error),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            database_error(&error)
+        }
         other => Error::new(ErrorCode::Corrupt, other.to_string())
             .hint("Set QUARTET_HOME to a new folder and import again; please report this."),
     })
@@ -129,7 +140,9 @@ async fn migrate(pool: &SqlitePool) -> Result<()> {
 /// An error of SQLite in our words.
 pub(crate) fn database_error(error: &sqlx::Error) -> Error {
     let code = match error {
-        sqlx::Error::Database(error) => error.code().map(|code| code.into_owned()).unwrap_or_default(),
+        sqlx::Error::Database(error) => {
+            error.code().map(|code| code.into_owned()).unwrap_or_default()
+        }
         sqlx::Error::RowNotFound => return Error::new(ErrorCode::NotFound, "no such entry"),
         _ => String::new(),
     };
@@ -138,13 +151,18 @@ pub(crate) fn database_error(error: &sqlx::Error) -> Error {
     match primary {
         5 | 6 => Error::new(ErrorCode::Busy, "the library is busy")
             .hint("Another Quartet is writing; try again in a moment."),
-        8 | 14 => Error::new(ErrorCode::ReadOnly, format!("the library cannot be written ({error})"))
-            .hint("Choose a folder that can be written, with QUARTET_HOME."),
+        8 | 14 => {
+            Error::new(ErrorCode::ReadOnly, format!("the library cannot be written ({error})"))
+                .hint("Choose a folder that can be written, with QUARTET_HOME.")
+        }
         13 => Error::new(ErrorCode::DiskFull, "the disk is full")
             .hint("Free some space and run the same command again; nothing was lost."),
         11 | 26 => Error::new(ErrorCode::Corrupt, format!("the library is damaged ({error})"))
-            .hint("Restore it from a backup, or set QUARTET_HOME to a new folder and import again."),
-        _ => Error::new(ErrorCode::Io, error.to_string()).hint("Try again; if it persists, check the disk."),
+            .hint(
+                "Restore it from a backup, or set QUARTET_HOME to a new folder and import again.",
+            ),
+        _ => Error::new(ErrorCode::Io, error.to_string())
+            .hint("Try again; if it persists, check the disk."),
     }
 }
 

@@ -37,7 +37,9 @@ impl PageReader for TextReader {
             _ => None,
         };
         if let Some(code) = refusal {
-            return Err(Error::new(code, "told to fail").hint("Write another first line.").about_path(path));
+            return Err(Error::new(code, "told to fail")
+                .hint("Write another first line.")
+                .about_path(path));
         }
         let mut pages = Vec::new();
         for (number, page) in (1..).zip(text.split('\u{c}')) {
@@ -55,7 +57,8 @@ impl PageReader for TextReader {
         }
         let read = u32::try_from(pages.len()).unwrap_or(0);
         let lost = text.starts_with("!lost");
-        let problem = lost.then(|| Error::new(ErrorCode::WorkerDied, "the reader crashed on the last page"));
+        let problem =
+            lost.then(|| Error::new(ErrorCode::WorkerDied, "the reader crashed on the last page"));
         Ok(ReadDocument { title: None, pages, page_count: Some(read + u32::from(lost)), problem })
     }
 }
@@ -77,7 +80,9 @@ impl HashEmbedder {
     pub fn vector(&self, text: &str) -> Vec<f32> {
         let mut row = vec![0.0_f32; WIDTH];
         row[0] = 0.1;
-        for word in text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        for word in
+            text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty())
+        {
             let mut hash = 0xcbf2_9ce4_8422_2325_u64;
             for byte in self.name.bytes().chain(word.to_lowercase().bytes()) {
                 hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -105,7 +110,10 @@ impl Embedder for HashEmbedder {
     }
 
     async fn count_tokens(&self, texts: &[String]) -> Result<Vec<u32>> {
-        Ok(texts.iter().map(|text| u32::try_from(text.split_whitespace().count()).unwrap_or(u32::MAX)).collect())
+        Ok(texts
+            .iter()
+            .map(|text| u32::try_from(text.split_whitespace().count()).unwrap_or(u32::MAX))
+            .collect())
     }
 
     async fn embed(&self, texts: &[String], _cancel: &CancellationToken) -> Result<Vec<f32>> {
@@ -142,11 +150,17 @@ impl Place {
 
     /// Imports the folder of documents into `default`.
     pub async fn import(&self, library: &Arc<Library>) -> ImportReport {
-        import(library, std::slice::from_ref(&self.papers), &HashEmbedder::default()).await.expect("an import")
+        import(library, std::slice::from_ref(&self.papers), &HashEmbedder::default())
+            .await
+            .expect("an import")
     }
 }
 
-pub async fn import(library: &Arc<Library>, paths: &[PathBuf], embedder: &HashEmbedder) -> Result<ImportReport> {
+pub async fn import(
+    library: &Arc<Library>,
+    paths: &[PathBuf],
+    embedder: &HashEmbedder,
+) -> Result<ImportReport> {
     let reader = TextReader::default();
     let importer = Importer { library, reader: &reader, embedder, on_progress: &|_| {} };
     importer.import("default", paths, &CancellationToken::new()).await
@@ -165,7 +179,11 @@ pub async fn find(library: &Library, question: &str) -> Vec<(String, u32, String
     let (hits, _) = library.search(collection, question, &vector, 10).await.expect("a search");
     hits.into_iter()
         .map(|hit| {
-            let name = Path::new(&hit.passage.path).file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = Path::new(&hit.passage.path)
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             (name, hit.passage.span.page.0, hit.passage.text)
         })
         .collect()
@@ -174,13 +192,14 @@ pub async fn find(library: &Library, question: &str) -> Vec<(String, u32, String
 /// Some sentences about nothing, the same for the same seed.
 pub fn prose(seed: u64, sentences: usize) -> String {
     const WORDS: [&str; 24] = [
-        "harbour", "lantern", "keeper", "granite", "signal", "tide", "ledger", "copper", "engine", "anchor",
-        "meadow", "winter", "bridge", "council", "payment", "archive", "orchard", "vessel", "marble", "river",
-        "clock", "garden", "window", "cellar",
+        "harbour", "lantern", "keeper", "granite", "signal", "tide", "ledger", "copper", "engine",
+        "anchor", "meadow", "winter", "bridge", "council", "payment", "archive", "orchard",
+        "vessel", "marble", "river", "clock", "garden", "window", "cellar",
     ];
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 33).unwrap_or(0)
     };
     let mut text = String::new();
@@ -188,7 +207,9 @@ pub fn prose(seed: u64, sentences: usize) -> String {
         let subject = WORDS[next() % WORDS.len()];
         text.push_str(&format!(
             "The {subject} of the {} costs {} coins in the {}. ",
-            WORDS[next() % WORDS.len()], next() % 1000, WORDS[next() % WORDS.len()]
+            WORDS[next() % WORDS.len()],
+            next() % 1000,
+            WORDS[next() % WORDS.len()]
         ));
     }
     text

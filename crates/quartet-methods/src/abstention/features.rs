@@ -105,7 +105,10 @@ pub(crate) fn observe(seen: &Observed<'_>) -> Features {
         ("answer_in_passages", seen.matcher.answer_in_passages(seen.answer)),
         ("mean_log_probability", log_probabilities.iter().sum::<f32>() / count),
         ("first_log_probability", log_probabilities.first().copied().unwrap_or_default()),
-        ("lowest_log_probability", log_probabilities.iter().copied().fold(0.0, f32::min).max(-10.0)),
+        (
+            "lowest_log_probability",
+            log_probabilities.iter().copied().fold(0.0, f32::min).max(-10.0),
+        ),
         ("length", count.ln_1p()),
         ("said_absent", f32::from(u8::from(is_refusal(&seen.generation.text)))),
     ])

@@ -23,7 +23,8 @@ pub fn fit(samples: &[Sample], names: &[&str], penalty: f64) -> (f32, Vec<Coeffi
         .into_iter()
         .filter(|name| names.contains(name))
         .filter_map(|name| {
-            let (mean, deviation) = moments(samples.iter().map(|s| f64::from(s.features.get(name))));
+            let (mean, deviation) =
+                moments(samples.iter().map(|s| f64::from(s.features.get(name))));
             (deviation > 1e-6).then_some((name, mean, deviation))
         })
         .collect();
@@ -193,11 +194,8 @@ mod tests {
             .collect();
         let (intercept, coefficients) = fit(&samples, &FEATURE_NAMES, 0.01);
         assert!(intercept.is_finite() && coefficients[0].weight.is_finite());
-        let class = ReaderClass {
-            intercept,
-            coefficients,
-            ..Calibration::never().classes[0].clone()
-        };
+        let class =
+            ReaderClass { intercept, coefficients, ..Calibration::never().classes[0].clone() };
         let probability =
             |value: f32| class.probability(&Features::from_named([("support_best", value)]));
         assert!(probability(0.0) < 0.2 && probability(19.0) > 0.8);

@@ -12,8 +12,8 @@ mod fit;
 
 pub use calibration::{Calibration, Coefficient, Provenance, ReaderClass};
 pub use features::{FEATURE_NAMES, Features};
-pub use fit::{Sample, fit};
 pub(crate) use features::{Observed, observe};
+pub use fit::{Sample, fit};
 
 use quartet_types::{Abstention, ModelDescription};
 
@@ -91,7 +91,8 @@ mod tests {
         ] {
             assert!(is_refusal(refusal), "{refusal}");
         }
-        for answer in ["47 metres.", "The lamp was not lit.", "No.", "It is in the documents room."] {
+        for answer in ["47 metres.", "The lamp was not lit.", "No.", "It is in the documents room."]
+        {
             assert!(!is_refusal(answer), "{answer}");
         }
     }

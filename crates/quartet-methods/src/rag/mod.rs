@@ -91,8 +91,7 @@ pub(crate) async fn answer(
             quotation(place + 1, read.passage, text)
         })
         .collect();
-    let prompt =
-        Template::RAG.fill(&[("passages", &quoted.join("\n")), ("question", &asked)]);
+    let prompt = Template::RAG.fill(&[("passages", &quoted.join("\n")), ("question", &asked)]);
     let Writing { generation, first_token_ms } =
         write(ports.reader, prompt, options, cancel, sink, started).await?;
 

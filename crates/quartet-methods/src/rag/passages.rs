@@ -23,10 +23,8 @@ pub async fn choose<'a>(
     most: usize,
 ) -> Result<Vec<ReadPassage<'a>>> {
     let considered = &hits[..hits.len().min(most.saturating_mul(CONSIDERED))];
-    let quoted: Vec<String> = considered
-        .iter()
-        .map(|hit| quotation(9, &hit.passage, &hit.passage.text))
-        .collect();
+    let quoted: Vec<String> =
+        considered.iter().map(|hit| quotation(9, &hit.passage, &hit.passage.text)).collect();
     let counts = reader.count_tokens(&quoted).await?;
     let mut seen = HashSet::new();
     let mut left = budget;

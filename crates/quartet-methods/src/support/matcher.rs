@@ -95,11 +95,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Share of the idf of `of` for which `found` holds, from 0 to 1; 0 when `of` is empty.
-    fn share<'w>(
-        &self,
-        of: impl Iterator<Item = &'w Word>,
-        found: impl Fn(&Word) -> bool,
-    ) -> f32 {
+    fn share<'w>(&self, of: impl Iterator<Item = &'w Word>, found: impl Fn(&Word) -> bool) -> f32 {
         let (mut all, mut carried) = (0.0, 0.0);
         for word in of {
             let idf = self.vocabulary.idf(&word.stem);
@@ -280,7 +276,10 @@ mod tests {
     #[test]
     fn repeating_the_question_gains_nothing() {
         assert_eq!(
-            support("How high is the focal plane above the water?", "The focal plane is high above the water."),
+            support(
+                "How high is the focal plane above the water?",
+                "The focal plane is high above the water."
+            ),
             None
         );
     }
@@ -290,7 +289,8 @@ mod tests {
         let (span, score) = support("How many drums of paint are there?", "47").unwrap();
         assert!(span.contains("drums of paint"), "{span}");
         assert!(score >= SUPPORT_THRESHOLD);
-        let (_, unrelated) = support("What is the harbour master's telephone number?", "47").unwrap();
+        let (_, unrelated) =
+            support("What is the harbour master's telephone number?", "47").unwrap();
         assert!(unrelated < SUPPORT_THRESHOLD, "{unrelated}");
     }
 

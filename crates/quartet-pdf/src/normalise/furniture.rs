@@ -20,7 +20,8 @@ pub(crate) fn remove(pages: &mut [Page]) {
 
 /// Indices of a page's lines from one edge inwards.
 fn edge(page: &Page, top: bool) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..page.lines.len()).filter(|&i| !page.lines[i].text.is_empty()).collect();
+    let mut order: Vec<usize> =
+        (0..page.lines.len()).filter(|&i| !page.lines[i].text.is_empty()).collect();
     let turn = page.main_turn();
     let placed = order.iter().all(|&i| page.lines[i].place.is_some());
     if placed {
@@ -177,7 +178,8 @@ fn remove_page_numbers(pages: &mut [Page]) {
         let most = (pages.len() / 4).clamp(2, 5);
         for (page, found) in pages.iter_mut().zip(found) {
             let Some((line, arabic, number)) = found else { continue };
-            let along = offsets.get(&(arabic, number - i64::from(page.number))).copied().unwrap_or(0);
+            let along =
+                offsets.get(&(arabic, number - i64::from(page.number))).copied().unwrap_or(0);
             if along >= most {
                 page.lines.remove(line);
             }
@@ -204,7 +206,10 @@ mod tests {
     fn removed(pages: &[&[&str]]) -> Vec<Vec<String>> {
         let mut pages = document(pages);
         remove(&mut pages);
-        pages.into_iter().map(|page| page.lines.into_iter().map(|line| line.text).collect()).collect()
+        pages
+            .into_iter()
+            .map(|page| page.lines.into_iter().map(|line| line.text).collect())
+            .collect()
     }
 
     #[test]
@@ -223,7 +228,10 @@ mod tests {
     #[test]
     fn figures_that_do_not_count_along_stay() {
         let pages = removed(&[&["Total", "42"], &["Total of the year", "17"], &["Sum", "99"]]);
-        assert_eq!(pages, [vec!["Total", "42"], vec!["Total of the year", "17"], vec!["Sum", "99"]]);
+        assert_eq!(
+            pages,
+            [vec!["Total", "42"], vec!["Total of the year", "17"], vec!["Sum", "99"]]
+        );
     }
 
     #[test]

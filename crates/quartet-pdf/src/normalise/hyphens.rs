@@ -102,7 +102,8 @@ impl Vocabulary {
         }
         // units—ten, 1904–1909: a dash without a space before it has none behind it.
         let mut end = text.chars().rev();
-        if matches!(end.next(), Some('—' | '–')) && end.next().is_some_and(char::is_alphanumeric) {
+        if matches!(end.next(), Some('—' | '–')) && end.next().is_some_and(char::is_alphanumeric)
+        {
             return Seam::Nothing;
         }
         if text.ends_with(SOFT_HYPHEN) {

@@ -53,7 +53,8 @@ pub(crate) fn assemble(page: &Page, vocabulary: &Vocabulary) -> String {
                     text.push_str(if relation == Relation::NewLine { "\n" } else { "\n\n" });
                 }
                 block.clear();
-                paragraph = if is_row(&line.text) { line.text.clone() } else { flowing(&line.text) };
+                paragraph =
+                    if is_row(&line.text) { line.text.clone() } else { flowing(&line.text) };
             }
         }
         block.push(line);
@@ -103,7 +104,13 @@ impl Measure {
     }
 }
 
-fn relate(measure: &Measure, block: &[&Line], last: &Line, line: &Line, paragraph: &str) -> Relation {
+fn relate(
+    measure: &Measure,
+    block: &[&Line],
+    last: &Line,
+    line: &Line,
+    paragraph: &str,
+) -> Relation {
     let (Some(a), Some(b)) = (last.place, line.place) else {
         return relate_texts(measure, last, line, paragraph);
     };
@@ -131,7 +138,8 @@ fn relate(measure: &Measure, block: &[&Line], last: &Line, line: &Line, paragrap
         let same = is_row(&last.text) == is_row(&line.text);
         return if same { Relation::NewLine } else { Relation::NewParagraph };
     }
-    if starts_item(&line.text) && !cut && (ends_sentence(paragraph) || is_short(a, block, measure)) {
+    if starts_item(&line.text) && !cut && (ends_sentence(paragraph) || is_short(a, block, measure))
+    {
         return Relation::NewLine;
     }
     if cut {
@@ -154,14 +162,22 @@ fn relate(measure: &Measure, block: &[&Line], last: &Line, line: &Line, paragrap
         };
     }
     if indent < -1.5 {
-        return if is_unfinished(paragraph, &line.text) { Relation::Continues } else { Relation::NewParagraph };
+        return if is_unfinished(paragraph, &line.text) {
+            Relation::Continues
+        } else {
+            Relation::NewParagraph
+        };
     }
     if is_short(a, block, measure) && (a.right - b.right).abs() > em {
         // A line that stops early ends its paragraph, unless its sentence clearly goes on.
         let room = (b.right - a.right) / em;
         let first_word = line.text.split(' ').next().map_or(0, |word| word.chars().count());
         if room > first_word as f32 * 0.6 + 1.0 && !is_unfinished(paragraph, &line.text) {
-            return if ends_sentence(paragraph) { Relation::NewParagraph } else { Relation::NewLine };
+            return if ends_sentence(paragraph) {
+                Relation::NewParagraph
+            } else {
+                Relation::NewLine
+            };
         }
     }
     Relation::Continues
@@ -180,7 +196,8 @@ fn relate_texts(measure: &Measure, last: &Line, line: &Line, paragraph: &str) ->
     }
     let full = last.text.chars().count() * 10 >= measure.long * 7 && measure.long >= 25;
     // A heading is short and starts what follows with a small letter only by chance.
-    let goes_on = last.text.chars().count() * 2 >= measure.long && is_unfinished(paragraph, &line.text);
+    let goes_on =
+        last.text.chars().count() * 2 >= measure.long && is_unfinished(paragraph, &line.text);
     if full || goes_on { Relation::Continues } else { Relation::NewLine }
 }
 
@@ -203,7 +220,8 @@ fn is_short(place: crate::raw::LinePlace, block: &[&Line], measure: &Measure) ->
         .map(|place| place.right)
         .fold(f32::MIN, f32::max);
     let width = place.right - place.left;
-    place.right < widest - 2.0 * place.size || (block.len() == 1 && width < 0.35 * measure.long as f32 * place.size)
+    place.right < widest - 2.0 * place.size
+        || (block.len() == 1 && width < 0.35 * measure.long as f32 * place.size)
 }
 
 fn is_centred(a: crate::raw::LinePlace, b: crate::raw::LinePlace) -> bool {
@@ -218,7 +236,8 @@ fn ends_sentence(text: &str) -> bool {
 /// Whether a sentence goes on from `text` to `next`.
 fn is_unfinished(text: &str, next: &str) -> bool {
     let goes_on = next.chars().next().is_some_and(|c| c.is_lowercase() || ",;)".contains(c));
-    let open = text.ends_with([',', '-', '–', '(']) || text.ends_with(" and") || text.ends_with(" the");
+    let open =
+        text.ends_with([',', '-', '–', '(']) || text.ends_with(" and") || text.ends_with(" the");
     !ends_sentence(text) && (goes_on || open)
 }
 
@@ -226,7 +245,10 @@ fn is_unfinished(text: &str, next: &str) -> bool {
 fn starts_item(text: &str) -> bool {
     let mut words = text.splitn(2, ' ');
     let (Some(mark), Some(_)) = (words.next(), words.next()) else { return false };
-    if matches!(mark, "•" | "◦" | "▪" | "■" | "●" | "○" | "‣" | "–" | "—" | "-" | "*" | "·" | "➢" | "✓") {
+    if matches!(
+        mark,
+        "•" | "◦" | "▪" | "■" | "●" | "○" | "‣" | "–" | "—" | "-" | "*" | "·" | "➢" | "✓"
+    ) {
         return true;
     }
     let core = mark.trim_start_matches(['(', '[']);
@@ -303,7 +325,8 @@ mod tests {
 
     #[test]
     fn lines_without_places_are_joined_by_length() {
-        let lines = ["Heading", "a line that is as long as lines are here", "and its end.", "", "Next"];
+        let lines =
+            ["Heading", "a line that is as long as lines are here", "and its end.", "", "Next"];
         let text = assembled(lines.iter().map(|text| Line::unplaced(text)).collect());
         assert_eq!(text, "Heading\na line that is as long as lines are here and its end.\n\nNext");
     }

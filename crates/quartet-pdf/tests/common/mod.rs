@@ -80,7 +80,8 @@ fn edits(a: &[char], b: &[char]) -> usize {
 pub(crate) fn word_f1(a: &str, b: &str) -> f64 {
     let bag = |text: &str| {
         let mut bag: HashMap<String, i64> = HashMap::new();
-        for word in comparable(text).split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()) {
+        for word in comparable(text).split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty())
+        {
             *bag.entry(word.to_lowercase()).or_default() += 1;
         }
         bag
