@@ -3,6 +3,7 @@
 use quartet_tests::{Home, models_are_installed, root, shared_data};
 use serde_json::Value;
 use std::fs;
+use std::io::Write as _;
 
 fn has_hint(error: &Value) {
     assert!(error["hint"].as_str().is_some_and(|hint| hint.len() > 10), "no remedy: {error:#}");
@@ -148,27 +149,24 @@ fn a_data_folder_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn two_imports_into_one_folder_do_not_mix() {
+fn a_second_writer_is_refused_and_named() {
     if !models_are_installed() {
         return;
     }
     let home = Home::new();
-    let mut first = home
-        .command()
-        .args(["--json", "import", "assets/samples"])
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .expect("starts");
-    let mut refused = None;
-    while first.try_wait().expect("alive or not").is_none() {
-        let second = home.run(&["--json", "import", "assets/samples"]);
-        if second.status.code() == Some(8) {
-            refused = Some(quartet_tests::parse(&second)["error"].clone());
-            break;
-        }
-    }
-    assert!(first.wait().expect("ends").success());
-    let error = refused.expect("the second import was never refused");
-    assert_eq!(error["code"], "busy");
+    let _ = home.json(&["import", "assets/samples"]);
+    // What an import in another process does: hold the lock, with its process id inside.
+    let lock =
+        fs::OpenOptions::new().write(true).truncate(false).open(home.path().join("writer.lock"));
+    let mut lock = lock.expect("the lock file");
+    lock.lock().expect("locked");
+    lock.set_len(0).expect("emptied");
+    write!(lock, "4242").expect("written");
+    let (code, error) = home.failure(&["import", "assets/samples"]);
+    assert_eq!((code, &error["code"]), (8, &Value::from("busy")), "{error:#}");
+    assert!(error["message"].as_str().is_some_and(|text| text.contains("4242")), "{error:#}");
     has_hint(&error);
+    // Reading goes on meanwhile.
+    let hits = home.json(&["search", "compressor"]);
+    assert!(hits["hits"].as_array().is_some_and(|hits| !hits.is_empty()));
 }

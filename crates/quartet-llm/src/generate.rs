@@ -34,6 +34,8 @@ impl Turn<'_> {
         check_sampling(&request.sampling)?;
         let model = self.model;
         let mut chooser = Chooser::new(model, request)?;
+        let avoided = first_tokens(model, &request.avoid_first)?;
+        let mut avoided_log_probability = None;
         let read = prompt::read(model, &request.prompt)?;
         let length = self.context_length(request.limits.context);
         let room = (length as usize).saturating_sub(1);
@@ -58,7 +60,13 @@ impl Turn<'_> {
                 break StopReason::MaxTokens;
             }
             let logits = context.logits(row)?;
-            let token = chooser.choose(logits)?;
+            let token = if !avoided.is_empty() && writer.log_probabilities.is_empty() {
+                let (share, rest) = without(logits, &avoided)?;
+                avoided_log_probability = Some(share);
+                chooser.choose(&rest)?
+            } else {
+                chooser.choose(logits)?
+            };
             if model.native.ends_generation(token) {
                 break StopReason::EndOfTurn;
             }
@@ -84,6 +92,7 @@ impl Turn<'_> {
             prompt_tokens: position_of(read.tokens.len())?,
             written_tokens: position_of(writer.log_probabilities.len())?,
             token_log_probabilities: writer.log_probabilities,
+            avoided_log_probability,
             queue_ms,
             prefill_ms,
             decode_ms: start.elapsed().as_secs_f64() * 1e3,
@@ -140,6 +149,31 @@ fn log_probability(logits: &[f32], token: Token) -> Result<f32> {
 pub(crate) fn unusable() -> Error {
     Error::new(ErrorCode::BadModel, "the model computes numbers that are not finite")
         .hint("Its file is probably damaged; get it again.")
+}
+
+/// The first token of each text.
+fn first_tokens(model: &crate::Model, texts: &[String]) -> Result<Vec<Token>> {
+    let mut tokens = Vec::with_capacity(texts.len());
+    for text in texts {
+        tokens.extend(model.native.tokenize(text, false, false)?.first().copied());
+    }
+    tokens.sort_unstable();
+    tokens.dedup();
+    Ok(tokens)
+}
+
+/// The log of the tokens' joint probability, and the logits with them excluded.
+fn without(logits: &[f32], tokens: &[Token]) -> Result<(f32, Vec<f32>)> {
+    let total = log_sum_exp(logits);
+    let mut rest = logits.to_vec();
+    let mut share = 0.0;
+    for &token in tokens {
+        let place = usize::try_from(token).map_err(|_| unusable())?;
+        let logit = rest.get_mut(place).ok_or_else(unusable)?;
+        share += (*logit - total).exp();
+        *logit = f32::NEG_INFINITY;
+    }
+    Ok((share.ln(), rest))
 }
 
 fn check_sampling(sampling: &Sampling) -> Result<()> {

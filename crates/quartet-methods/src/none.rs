@@ -22,7 +22,7 @@ pub(crate) async fn answer(
     check_room(ports.reader, Template::NONE, &question.text, options).await?;
     let prompt = prompt::conversation(Template::NONE, &question.history, &question.text);
     let Writing { generation, first_token_ms } =
-        write(ports.reader, prompt, options, cancel, sink, started).await?;
+        write(ports.reader, prompt, &[], options, cancel, sink, started).await?;
     let text = generation.text.trim().to_owned();
     Ok(Answer {
         id: None,

@@ -19,10 +19,12 @@ pub(crate) struct Writing {
     pub(crate) first_token_ms: f64,
 }
 
-/// Runs the request and passes its events on.
+/// Runs the request and passes its events on. `avoid_first` are replies that are measured but
+/// not given.
 pub(crate) async fn write(
     reader: &dyn Reader,
     prompt: Prompt,
+    avoid_first: &[&str],
     options: &Options,
     cancel: &CancellationToken,
     sink: &mut (dyn FnMut(AnswerEvent) + Send),
@@ -31,6 +33,7 @@ pub(crate) async fn write(
     check_cancelled(cancel)?;
     let mut request = GenerationRequest::new(reader.model().model.clone(), prompt);
     request.sampling = options.sampling.clone();
+    request.avoid_first = avoid_first.iter().map(|&reply| reply.to_owned()).collect();
     request.limits = GenerationLimits {
         max_tokens: options.answer_tokens,
         // A model that was never taught to take turns goes on with a question of its own.

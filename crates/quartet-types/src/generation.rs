@@ -33,6 +33,11 @@ pub struct GenerationRequest {
     /// Constrains the output.
     #[serde(default)]
     pub grammar: Option<Grammar>,
+    /// Replies the output must not begin with: the first token of each is excluded at the
+    /// first position, and how probable it was there is reported
+    /// ([`Generation::avoided_log_probability`]).
+    #[serde(default)]
+    pub avoid_first: Vec<String>,
 }
 
 impl GenerationRequest {
@@ -48,6 +53,7 @@ impl GenerationRequest {
             sampling: Sampling::greedy(),
             limits: GenerationLimits::default(),
             grammar: None,
+            avoid_first: Vec::new(),
         }
     }
 }
@@ -233,6 +239,10 @@ pub struct Generation {
     pub written_tokens: u32,
     /// Natural-log probability of each written token under the unmodified distribution.
     pub token_log_probabilities: Vec<f32>,
+    /// Natural log of the probability that the output would have begun with one of
+    /// [`GenerationRequest::avoid_first`]; `None` without any.
+    #[serde(default)]
+    pub avoided_log_probability: Option<f32>,
     /// Waiting for the model, in milliseconds.
     pub queue_ms: f64,
     /// Reading the prompt, in milliseconds.

@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn an_unknown_feature_is_refused() {
         let text = include_str!("../../../../assets/calibration/abstention.v1.json")
-            .replace("\"said_absent\"", "\"mood\"");
+            .replace("\"absent_log_probability\"", "\"mood\"");
         assert_eq!(Calibration::parse(&text).unwrap_err().code, ErrorCode::BadFile);
     }
 

@@ -27,8 +27,9 @@ pub struct Features {
 /// | `first_log_probability` | of the answer's first token | at most 0 |
 /// | `lowest_log_probability` | of the answer's least likely token, at least -10 | -10 to 0 |
 /// | `length` | natural log of 1 + tokens written | 0 and more |
+/// | `absent_log_probability` | that the reply would have begun as a refusal, had it been allowed to, at least -12 | -12 to 0 |
 /// | `said_absent` | 1 when the reply is a refusal | 0 or 1 |
-pub const FEATURE_NAMES: [&str; 11] = [
+pub const FEATURE_NAMES: [&str; 12] = [
     "dense_top",
     "lexical_top",
     "coverage_best",
@@ -39,6 +40,7 @@ pub const FEATURE_NAMES: [&str; 11] = [
     "first_log_probability",
     "lowest_log_probability",
     "length",
+    "absent_log_probability",
     "said_absent",
 ];
 
@@ -110,6 +112,10 @@ pub(crate) fn observe(seen: &Observed<'_>) -> Features {
             log_probabilities.iter().copied().fold(0.0, f32::min).max(-10.0),
         ),
         ("length", count.ln_1p()),
+        (
+            "absent_log_probability",
+            seen.generation.avoided_log_probability.unwrap_or_default().max(-12.0),
+        ),
         ("said_absent", f32::from(u8::from(is_refusal(&seen.generation.text)))),
     ])
 }

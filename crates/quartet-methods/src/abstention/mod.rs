@@ -32,6 +32,12 @@ pub fn decide(
     }
 }
 
+/// The reply that the prompt offers where no passage says anything about the question. It is
+/// never given: how probable it was is measured at the first token, and the reader then writes
+/// its best answer. A small reader refuses far too readily for its word to be taken; how
+/// readily says something all the same.
+pub const REFUSAL: &str = "NOT IN DOCUMENTS";
+
 /// Whether a reply says that the passages do not hold the answer, in the words that the
 /// template asks for or in those that models use of their own accord.
 #[must_use]

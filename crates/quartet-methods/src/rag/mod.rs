@@ -93,7 +93,7 @@ pub(crate) async fn answer(
         .collect();
     let prompt = Template::RAG.fill(&[("passages", &quoted.join("\n")), ("question", &asked)]);
     let Writing { generation, first_token_ms } =
-        write(ports.reader, prompt, options, cancel, sink, started).await?;
+        write(ports.reader, prompt, &[abstention::REFUSAL], options, cancel, sink, started).await?;
 
     let text = without_marks(generation.text.trim());
     let matcher = Matcher::new(&asked, &chosen, &hits);
@@ -120,6 +120,7 @@ pub(crate) async fn answer(
     }
     answer.abstention = Some(decision);
     answer.read = chosen.iter().map(|read| read.index).collect();
+    answer.read.sort_unstable();
     answer.usage.bytes_read = chosen.iter().map(|read| read.bytes as u64).sum();
     answer.usage.tokens_read += generation.prompt_tokens;
     answer.usage.tokens_written += generation.written_tokens;
