@@ -151,7 +151,7 @@ async fn another_embedder_makes_all_vectors_anew_even_when_interrupted() {
     let token = CancellationToken::new();
     let stop = |progress: &quartet_types::JobProgress| {
         if progress.stage == "embedding"
-            && progress.subject.as_ref().is_some_and(|subject| !subject.contains("p9"))
+            && progress.subject.as_ref().is_some_and(|subject| !subject.contains("p9.pdf"))
         {
             token.cancel();
         }
