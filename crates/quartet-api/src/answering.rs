@@ -187,8 +187,10 @@ impl Quartet {
         })?;
         let mut question = Question::fresh(request.question.clone());
         question.check()?;
-        if request.follow_up {
-            question.history = self.last_turns(&request.collection).await?;
+        if request.follow_up
+            && let Some(chat) = self.last_chat(&request.collection).await?
+        {
+            question.history = self.last_turns(chat).await?;
         }
         let answering = self
             .prepare(
@@ -207,7 +209,8 @@ impl Quartet {
                 .await?;
             answers.push(answer);
         }
-        self.remember(&request.collection, request.follow_up, &mut answers).await?;
+        self.remember(&request.collection, request.follow_up, &request.question, &mut answers)
+            .await?;
         Ok(answers)
     }
 

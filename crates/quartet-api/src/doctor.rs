@@ -5,9 +5,10 @@ use crate::machine::MachineProfile;
 use quartet_types::{Device, Error, Result};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use ts_rs::TS;
 
 /// What `quartet doctor` finds.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 pub struct Diagnosis {
     /// Quartet's version.
     pub version: String,
@@ -57,9 +58,6 @@ impl Quartet {
             }
             fingerprints.insert(collection.name, self.library.fingerprint(collection.id).await?);
         }
-        let base = std::fs::read(self.profile_path())
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Ok(Diagnosis {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             machine: machine_in_words(),
@@ -72,7 +70,7 @@ impl Quartet {
                 .map(|path| path.display().to_string())
                 .collect(),
             devices,
-            base,
+            base: self.machine_profile(),
             fingerprints,
             problems,
         })

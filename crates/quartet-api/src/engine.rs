@@ -9,10 +9,11 @@ use quartet_llm::EngineProtocol;
 use quartet_methods::Reader;
 use quartet_types::{
     Device, EngineEvent, EngineReply, EngineRequest, Error, Generation, GenerationRequest,
-    LoadRequest, ModelDescription, Prompt, Result,
+    LoadRequest, ModelDescription, ModelId, Prompt, Result,
 };
 use quartet_worker::{CallOptions, Supervisor, WorkerCommand};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 /// Tokens the embedder was trained to read at once; chunks are kept below it.
@@ -23,11 +24,13 @@ pub(crate) struct Engine {
     supervisor: Supervisor<EngineProtocol>,
     models: Arc<ModelStore>,
     settings: Settings,
+    /// What the running worker has in memory.
+    loaded: Mutex<BTreeMap<ModelId, ModelDescription>>,
 }
 
 impl Engine {
     pub(crate) fn new(command: WorkerCommand, models: Arc<ModelStore>, settings: Settings) -> Self {
-        Self { supervisor: Supervisor::new(command), models, settings }
+        Self { supervisor: Supervisor::new(command), models, settings, loaded: Mutex::default() }
     }
 
     /// Has the model loaded. Cheap when it already is; loads again after a worker's death.
@@ -54,9 +57,25 @@ impl Engine {
             pooling: None,
         });
         match self.call(request, cancel, on_event).await? {
-            EngineReply::Loaded(description) => Ok(description),
+            EngineReply::Loaded(description) => {
+                self.note_loaded().insert(description.model.clone(), description.clone());
+                Ok(description)
+            }
             other => Err(unexpected(&other)),
         }
+    }
+
+    /// What is in memory now; nothing once the worker has ended.
+    pub(crate) fn loaded(&self) -> Vec<ModelDescription> {
+        self.note_loaded().values().cloned().collect()
+    }
+
+    fn note_loaded(&self) -> MutexGuard<'_, BTreeMap<ModelId, ModelDescription>> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.supervisor.is_running() {
+            loaded.clear();
+        }
+        loaded
     }
 
     pub(crate) async fn devices(&self) -> Result<Vec<Device>> {

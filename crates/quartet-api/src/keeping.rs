@@ -6,7 +6,8 @@ use crate::workers::worker_command;
 use quartet_library::{Importer, JournalEntry};
 use quartet_methods::Turn;
 use quartet_types::{
-    Answer, Collection, Document, DocumentId, Error, ErrorCode, Job, JobId, JobProgress, Result,
+    Answer, ChatId, Collection, Document, DocumentId, Error, ErrorCode, Job, JobId, JobProgress,
+    Result, TurnId,
 };
 use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
@@ -193,19 +194,28 @@ impl Quartet {
         self.library.cancel_job(job).await
     }
 
-    /// The last turns of the newest conversation in a collection, oldest first.
-    pub(crate) async fn last_turns(&self, collection: &str) -> Result<Vec<Turn>> {
-        let collection = self.library.collection(collection).await?;
-        let Some(chat) = self.library.last_chat(collection.id).await? else {
-            return Ok(Vec::new());
-        };
-        let answers = self.library.answers(chat).await?;
-        let turns = answers.into_iter().map(|answer| Turn {
-            question: answer.searched_question.unwrap_or(answer.question),
-            answer: answer.text,
+    /// The last turns of a conversation, oldest first: what a follow-up leans on.
+    pub(crate) async fn last_turns(&self, chat: ChatId) -> Result<Vec<Turn>> {
+        let heads = self.library.open_chat(chat).await?.turns;
+        let last = heads.iter().rev().take(REMEMBERED_TURNS).rev();
+        let last: Vec<TurnId> = last.map(|turn| turn.id).collect();
+        let turns = self.library.turns(&last).await?;
+        // Of several answers to one question the best informed speaks for the turn.
+        let answers = turns.into_iter().filter_map(|turn| {
+            turn.outcomes.into_iter().filter_map(|outcome| outcome.answer).next_back()
         });
-        let turns: Vec<Turn> = turns.collect();
-        Ok(turns[turns.len().saturating_sub(REMEMBERED_TURNS)..].to_vec())
+        Ok(answers
+            .map(|answer| Turn {
+                question: answer.searched_question.unwrap_or(answer.question),
+                answer: answer.text,
+            })
+            .collect())
+    }
+
+    /// The newest conversation of a collection, if there is any.
+    pub(crate) async fn last_chat(&self, collection: &str) -> Result<Option<ChatId>> {
+        let collection = self.library.collection(collection).await?;
+        self.library.last_chat(collection.id).await
     }
 
     /// Keeps answers in the newest conversation, or in a new one. An answer to nobody's
@@ -214,6 +224,7 @@ impl Quartet {
         &self,
         collection: &str,
         follow_up: bool,
+        question: &str,
         answers: &mut [Answer],
     ) -> Result<()> {
         let collection = match self.library.collection(collection).await {
@@ -226,10 +237,12 @@ impl Quartet {
             Some(chat) => Ok(chat),
             None => self.library.create_chat(collection.id).await,
         };
+        let Ok(chat) = chat else { return Ok(()) };
+        let Ok(turn) = self.library.add_turn(chat, question, false, None).await else {
+            return Ok(());
+        };
         for answer in answers {
-            if let Ok(chat) = &chat {
-                answer.id = self.library.append_answer(*chat, answer).await.ok();
-            }
+            answer.id = self.library.append_answer(turn.id, answer).await.ok();
         }
         Ok(())
     }

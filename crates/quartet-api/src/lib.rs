@@ -27,6 +27,7 @@
 
 mod answering;
 mod bench;
+pub mod desk;
 mod doctor;
 mod engine;
 mod examining;
@@ -40,6 +41,7 @@ mod workers;
 
 pub use answering::{Answering, AskRequest};
 pub use bench::{BenchReport, BenchRequest, EngineSpeed, ImportSpeed, SearchSpeed};
+pub use desk::Desk;
 pub use doctor::{Diagnosis, machine_in_words};
 pub use examining::ExamRequest;
 pub use keeping::{ImportReport, OnProgress};
@@ -151,6 +153,31 @@ impl Quartet {
         let profile = self.profile_path();
         machine::choose_base(asked, &self.settings, &self.models, &self.engine, &profile, cancel)
             .await
+    }
+
+    /// The same data with other settings. The engine starts anew where they concern it; what
+    /// is under way ends with the old one.
+    pub(crate) fn with_settings(&self, settings: Settings) -> Self {
+        let engine = if settings.concerns_engine(&self.settings) {
+            let command = workers::worker_command(&self.program, "engine");
+            Arc::new(Engine::new(command, Arc::clone(&self.models), settings.clone()))
+        } else {
+            Arc::clone(&self.engine)
+        };
+        Self {
+            paths: self.paths.clone(),
+            settings,
+            models: Arc::clone(&self.models),
+            engine,
+            library: Arc::clone(&self.library),
+            program: self.program.clone(),
+        }
+    }
+
+    /// What `auto` has chosen for this machine, once measured.
+    pub(crate) fn machine_profile(&self) -> Option<MachineProfile> {
+        let bytes = std::fs::read(self.profile_path()).ok()?;
+        serde_json::from_slice(&bytes).ok()
     }
 
     fn profile_path(&self) -> PathBuf {

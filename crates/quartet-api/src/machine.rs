@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use ts_rs::TS;
 
 /// The better base, and the one for weak machines and quick tests.
 const STANDARD: &str = "standard";
@@ -19,7 +20,7 @@ const PROMPT_TOKENS: f64 = 800.0;
 const PATIENCE_SECONDS: f64 = 20.0;
 
 /// What was measured, and what follows from it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct MachineProfile {
     /// The base model chosen.
     pub base: String,

@@ -11,11 +11,12 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
+use ts_rs::TS;
 
 const CATALOG: &str = include_str!("../../../models/catalog.toml");
 
 /// What a model is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelRole {
     /// Answers questions.
@@ -249,6 +250,21 @@ impl ModelStore {
         #[cfg(not(unix))]
         std::fs::hard_link(&path, &target).map_err(|error| Error::from_io(&error, &target))?;
         Ok(unknown(&target))
+    }
+
+    /// Takes a model that was added off the list again. Only our link goes, never a file.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidInput` for a model that was not added by a link.
+    pub(crate) fn remove(&self, name: &str) -> Result<()> {
+        let model = self.find(name)?;
+        let path = model.path.unwrap_or_default();
+        if model.expected.is_none() && path.is_symlink() {
+            return std::fs::remove_file(&path).map_err(|error| Error::from_io(&error, &path));
+        }
+        Err(Error::new(ErrorCode::InvalidInput, "this model was not added as a link")
+            .hint("To be rid of it, delete the file yourself.")
+            .about_path(&path))
     }
 
     fn known(&self, entry: &CatalogModel) -> InstalledModel {

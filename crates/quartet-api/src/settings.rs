@@ -3,12 +3,18 @@
 use quartet_types::{Error, ErrorCode, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use ts_rs::TS;
 
 /// The file written at first use: every setting, commented out, with its default.
 pub(crate) const DEFAULT_FILE: &str = include_str!("../../../assets/config.toml");
 
+/// Languages of the window.
+const LANGUAGES: [&str; 3] = ["auto", "en", "de"];
+/// Colours of the window.
+const THEMES: [&str; 3] = ["auto", "light", "dark"];
+
 /// Settings; what the file leaves out has its default.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Base model by catalog name or file; `auto` measures this machine once and chooses.
@@ -21,6 +27,10 @@ pub struct Settings {
     pub gpu_layers: i32,
     /// Longest a single PDF may take to read, in seconds.
     pub pdf_seconds: u64,
+    /// Language of the window: `auto`, `en` or `de`.
+    pub language: String,
+    /// Colours of the window: `auto`, `light` or `dark`.
+    pub theme: String,
 }
 
 impl Default for Settings {
@@ -31,6 +41,8 @@ impl Default for Settings {
             threads: 0,
             gpu_layers: -1,
             pdf_seconds: 600,
+            language: "auto".to_owned(),
+            theme: "auto".to_owned(),
         }
     }
 }
@@ -55,16 +67,59 @@ impl Settings {
         };
         let settings: Self =
             toml::from_str(&text).map_err(|error| wrong(error.to_string().trim().to_owned()))?;
-        if !(512..=1 << 20).contains(&settings.context) {
-            return Err(wrong(format!(
-                "context: {} is not between 512 and 1048576",
-                settings.context
-            )));
-        }
-        if settings.pdf_seconds == 0 {
-            return Err(wrong("pdf_seconds must be at least 1".to_owned()));
-        }
+        settings.check().map_err(wrong)?;
         Ok(settings)
+    }
+
+    /// Says what is out of range.
+    fn check(&self) -> std::result::Result<(), String> {
+        if !(512..=1 << 20).contains(&self.context) {
+            return Err(format!("context: {} is not between 512 and 1048576", self.context));
+        }
+        if self.threads > 1024 {
+            return Err(format!("threads: {} is more than 1024", self.threads));
+        }
+        if self.pdf_seconds == 0 {
+            return Err("pdf_seconds must be at least 1".to_owned());
+        }
+        if !LANGUAGES.contains(&self.language.as_str()) {
+            return Err(format!("language: `{}` is none of {LANGUAGES:?}", self.language));
+        }
+        if !THEMES.contains(&self.theme.as_str()) {
+            return Err(format!("theme: `{}` is none of {THEMES:?}", self.theme));
+        }
+        Ok(())
+    }
+
+    /// Whether a model that is loaded under `other` would have to be loaded anew.
+    pub(crate) fn concerns_engine(&self, other: &Self) -> bool {
+        (self.context, self.threads, self.gpu_layers)
+            != (other.context, other.threads, other.gpu_layers)
+    }
+
+    /// Writes the settings into the file, whose comments and order stay as they are. What has
+    /// its default and is not in the file stays out of it.
+    ///
+    /// # Errors
+    /// `InvalidInput` if something is out of range; `ReadOnly` and the like.
+    pub(crate) fn save(&self, path: &Path) -> Result<()> {
+        self.check().map_err(|message| Error::new(ErrorCode::InvalidInput, message))?;
+        write_commented_file(path);
+        let text = std::fs::read_to_string(path).unwrap_or_else(|_| DEFAULT_FILE.to_owned());
+        let wrong = |error: String| Error::new(ErrorCode::InvalidInput, error).about_path(path);
+        let mut file: toml_edit::DocumentMut =
+            text.parse().map_err(|error: toml_edit::TomlError| wrong(error.to_string()))?;
+        let values = toml_edit::ser::to_document(self).map_err(|error| wrong(error.to_string()))?;
+        let defaults = toml_edit::ser::to_document(&Self::default())
+            .map_err(|error| wrong(error.to_string()))?;
+        for (name, value) in values.iter() {
+            let is_default =
+                defaults.get(name).is_some_and(|other| other.to_string() == value.to_string());
+            if !is_default || file.contains_key(name) {
+                file[name] = value.clone();
+            }
+        }
+        crate::models::write_atomically(path, file.to_string().as_bytes())
     }
 }
 
@@ -99,6 +154,23 @@ mod tests {
                 "{name} is not in assets/config.toml"
             );
         }
+    }
+
+    #[test]
+    fn saving_keeps_comments_and_writes_only_what_differs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, "# mine\nthreads = 2 # of eight\n").unwrap();
+        let settings = Settings { threads: 3, theme: "dark".to_owned(), ..Settings::default() };
+        settings.save(&path).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("# mine\nthreads = 3"), "{text}");
+        assert!(text.contains("theme = \"dark\"") && !text.contains("context"), "{text}");
+        assert_eq!(Settings::load(&path).unwrap(), settings);
+        let back = Settings::default();
+        back.save(&path).unwrap();
+        assert_eq!(Settings::load(&path).unwrap(), back);
+        assert!(Settings { context: 3, ..back }.save(&path).is_err());
     }
 
     #[test]

@@ -225,7 +225,8 @@ async fn answers_made_from_a_deleted_document_go_with_it() {
             usage: Usage::default(),
             prompt: text,
         };
-        library.append_answer(chat, &answer).await.unwrap();
+        let turn = library.add_turn(chat, question, false, None).await.unwrap();
+        library.append_answer(turn.id, &answer).await.unwrap();
     }
     assert_eq!(library.answers(chat).await.unwrap().len(), 2);
     let documents = library.documents(None).await.unwrap();

@@ -6,9 +6,10 @@ use crate::search::{SearchHit, SearchTrace};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use ts_rs::TS;
 
 /// A way of getting private knowledge into the base model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// No private knowledge: the base model alone. The control for every other method.
@@ -58,7 +59,7 @@ impl FromStr for Method {
 }
 
 /// One method's answer to one question.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct Answer {
     /// Set once it is stored.
     pub id: Option<AnswerId>,
@@ -97,7 +98,7 @@ pub struct Answer {
 }
 
 /// Whether the documents hold an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Answered.
@@ -107,7 +108,7 @@ pub enum Outcome {
 }
 
 /// A sentence of an answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct AnswerSentence {
     /// First character in the answer's text.
     pub start: u32,
@@ -118,7 +119,7 @@ pub struct AnswerSentence {
 }
 
 /// A span of a document that supports a sentence, found by our own matcher.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct Support {
     /// Index into [`Answer::retrieved`].
     pub passage: usize,
@@ -131,7 +132,7 @@ pub struct Support {
 }
 
 /// The decision to answer or to say "not in your documents".
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct Abstention {
     /// Calibrated probability that the documents hold the answer, from 0 to 1.
     pub probability: f32,
@@ -142,7 +143,7 @@ pub struct Abstention {
 }
 
 /// How long each part took, in milliseconds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, TS)]
 pub struct Timings {
     /// Waiting for the engine.
     pub queue_ms: f64,
@@ -159,7 +160,7 @@ pub struct Timings {
 }
 
 /// What was read and written.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct Usage {
     /// Tokens read by the base model.
     pub tokens_read: u32,
@@ -170,7 +171,7 @@ pub struct Usage {
 }
 
 /// What happens while an answer is made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum AnswerEvent {
     /// Waiting for, or loading, a model: fraction done.

@@ -2,9 +2,10 @@
 
 use crate::id::{ChunkId, CollectionId, DocumentId, PageNumber, Sha256};
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
 /// A named set of documents.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct Collection {
     /// Its id.
     pub id: CollectionId,
@@ -21,7 +22,7 @@ pub struct Collection {
 }
 
 /// A file that was given to Quartet, and what became of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct Document {
     /// Its id.
     pub id: DocumentId,
@@ -54,7 +55,7 @@ pub struct Document {
 }
 
 /// What became of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum DocumentStatus {
     /// Known, not worked on yet.
@@ -106,7 +107,7 @@ impl DocumentStatus {
 }
 
 /// The text of one page.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct PageText {
     /// Which page.
     pub number: PageNumber,
@@ -119,7 +120,7 @@ pub struct PageText {
 }
 
 /// A library that turns PDF pages into text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Extractor {
     /// The `pdf-extract` crate.
@@ -129,7 +130,7 @@ pub enum Extractor {
 }
 
 /// Something wrong with a page, short of losing it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum PageProblem {
     /// An extractor panicked or failed on it; the other one was used, or the page is empty.
@@ -143,7 +144,7 @@ pub enum PageProblem {
 }
 
 /// A range of characters (not bytes) on a page's normalised text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 pub struct PageSpan {
     /// Which page.
     pub page: PageNumber,
@@ -154,7 +155,7 @@ pub struct PageSpan {
 }
 
 /// A piece of a document that is searched and read as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct Chunk {
     /// Its id.
     pub id: ChunkId,
@@ -170,4 +171,39 @@ pub struct Chunk {
     pub heading: Option<String>,
     /// Its length in tokens of the embedder's tokenizer.
     pub tokens: u32,
+}
+
+/// A window of documents.
+#[derive(Debug, Clone, Serialize, Deserialize, TS)]
+pub struct DocumentPage {
+    /// Documents that match, in all.
+    pub total: u32,
+    /// Those asked for.
+    pub documents: Vec<Document>,
+    /// How many documents of the collection have each status, whatever was searched for.
+    pub counts: Vec<StatusCount>,
+}
+
+/// How many documents have a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct StatusCount {
+    /// The status.
+    pub status: DocumentStatus,
+    /// How many.
+    pub count: u32,
+}
+
+/// A folder that is read again whenever something changes in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct LinkedFolder {
+    /// Its id.
+    pub id: i64,
+    /// Its collection's name.
+    pub collection: String,
+    /// Where it is.
+    pub path: String,
+    /// Whether it is there now.
+    pub found: bool,
+    /// When it was last brought up to date, seconds since 1970.
+    pub synced_at: Option<i64>,
 }

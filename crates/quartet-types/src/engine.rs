@@ -7,6 +7,7 @@ use crate::generation::{Generation, GenerationRequest, Prompt};
 use crate::id::{ModelId, Sha256};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use ts_rs::TS;
 
 /// A request to the engine worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -151,7 +152,7 @@ pub struct ModelDescription {
 }
 
 /// A compute device.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct Device {
     /// Short name, for example `CPU` or `Vulkan0`.
     pub name: String,
@@ -164,7 +165,7 @@ pub struct Device {
 }
 
 /// Whether a model would fit, worked out from its header before anything is loaded.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct FitEstimate {
     /// Weights, in bytes.
     pub weight_bytes: u64,

@@ -4,12 +4,13 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
+use ts_rs::TS;
 
 /// `Result` with Quartet's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What kind of thing went wrong. Shells classify by code, never by message text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// The request itself is wrong (empty question, bad option value, unknown method).
@@ -74,7 +75,7 @@ impl ErrorCode {
 }
 
 /// An error that a person can act on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, TS)]
 pub struct Error {
     /// What kind of thing went wrong.
     pub code: ErrorCode,

@@ -3,11 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use ts_rs::TS;
 
 macro_rules! integer_id {
     ($(#[$doc:meta])* $name:ident, $inner:ty) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
         #[serde(transparent)]
         pub struct $name(pub $inner);
 
@@ -40,6 +41,10 @@ integer_id!(
     ChatId, i64
 );
 integer_id!(
+    /// A question in a conversation, with all its answers (SQLite row id).
+    TurnId, i64
+);
+integer_id!(
     /// One answer by one method (SQLite row id).
     AnswerId, i64
 );
@@ -49,7 +54,7 @@ integer_id!(
 );
 
 /// The name a loaded model goes by: a catalog name (`small`) or a file stem.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
 #[serde(transparent)]
 pub struct ModelId(pub String);
 
@@ -66,7 +71,7 @@ impl From<&str> for ModelId {
 }
 
 /// A SHA-256 digest in lower-case hexadecimal (64 characters).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
 #[serde(transparent)]
 pub struct Sha256(pub String);
 

@@ -2,9 +2,10 @@
 
 use crate::id::{CollectionId, JobId};
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
 /// A long-running piece of work, as stored and as shown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct Job {
     /// Its id.
     pub id: JobId,
@@ -25,7 +26,7 @@ pub struct Job {
 }
 
 /// What a job does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum JobKind {
     /// Read, chunk, embed and index documents.
@@ -39,7 +40,7 @@ pub enum JobKind {
 }
 
 /// Where a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Waiting for its turn.
@@ -59,7 +60,7 @@ pub enum JobState {
 }
 
 /// How far a job is.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, TS)]
 pub struct JobProgress {
     /// What is being done, for example `reading` or `embedding`.
     pub stage: String,
@@ -78,7 +79,7 @@ pub struct JobProgress {
 }
 
 /// What a job counts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum ProgressUnit {
     /// Files.
@@ -92,4 +93,15 @@ pub enum ProgressUnit {
     Questions,
     /// Optimiser steps.
     Steps,
+}
+
+/// A point of a training curve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, TS)]
+pub struct CurvePoint {
+    /// Optimiser steps done.
+    pub step: u64,
+    /// Training loss, in nats per token.
+    pub loss: f64,
+    /// Loss on held-out material, where it was measured at this step.
+    pub evaluation: Option<f64>,
 }

@@ -13,9 +13,11 @@
 //! | [`document`] | pages, chunks, documents and their status |
 //! | [`search`] | queries and passages found |
 //! | [`answer`] | an answer with evidence, cost and support |
+//! | [`chat`] | conversations: turns, what became of them, votes |
 //! | [`job`] | long work: stage, rate, ETA, state |
 
 pub mod answer;
+pub mod chat;
 pub mod document;
 pub mod engine;
 pub mod error;
@@ -27,8 +29,10 @@ pub mod search;
 pub use answer::{
     Abstention, Answer, AnswerEvent, AnswerSentence, Method, Outcome, Support, Timings, Usage,
 };
+pub use chat::{ChatPage, ChatSummary, ChatView, Turn, TurnHead, TurnOutcome, Vote, VoteCount};
 pub use document::{
-    Chunk, Collection, Document, DocumentStatus, Extractor, PageProblem, PageSpan, PageText,
+    Chunk, Collection, Document, DocumentPage, DocumentStatus, Extractor, LinkedFolder,
+    PageProblem, PageSpan, PageText, StatusCount,
 };
 pub use engine::{
     Device, EngineEvent, EngineReply, EngineRequest, FitEstimate, LoadRequest, ModelDescription,
@@ -40,7 +44,7 @@ pub use generation::{
     PassageUse, Prompt, Role, Sampling, Segment, StopReason, Tap, TapPoint,
 };
 pub use id::{
-    AnswerId, ChatId, ChunkId, CollectionId, DocumentId, JobId, ModelId, PageNumber, Sha256,
+    AnswerId, ChatId, ChunkId, CollectionId, DocumentId, JobId, ModelId, PageNumber, Sha256, TurnId,
 };
-pub use job::{Job, JobKind, JobProgress, JobState, ProgressUnit};
+pub use job::{CurvePoint, Job, JobKind, JobProgress, JobState, ProgressUnit};
 pub use search::{Passage, SearchHit, SearchTrace};

@@ -3,9 +3,10 @@
 use crate::document::PageSpan;
 use crate::id::{ChunkId, DocumentId};
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
 /// A chunk that was found, with what is needed to show and cite it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct Passage {
     /// The chunk.
     pub chunk: ChunkId,
@@ -24,7 +25,7 @@ pub struct Passage {
 }
 
 /// A [`Passage`] with its scores.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct SearchHit {
     /// What was found.
     pub passage: Passage,
@@ -37,7 +38,7 @@ pub struct SearchHit {
 }
 
 /// What a search did, for the evidence panel and for abstention.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, TS)]
 pub struct SearchTrace {
     /// Terms of the question as the lexical index sees them (stemmed).
     pub terms: Vec<String>,

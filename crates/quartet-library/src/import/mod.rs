@@ -124,16 +124,39 @@ impl Importer<'_> {
         cancel: &CancellationToken,
     ) -> Result<ImportReport> {
         let collection = self.library.collection(collection).await?;
-        let documents = self.library.documents(Some(collection.id)).await?;
-        let paths = documents
-            .into_iter()
-            .filter(is_quarantined)
-            .map(|document| document.path.into())
-            .collect();
+        let paths = quarantined(self.library, &collection).await?;
         self.run(ImportRequest { collection: collection.name, paths, retry: true }, cancel).await
     }
 
-    /// Goes on with a job that was paused or interrupted.
+    /// Notes an import that is to run when its turn comes, with [`Importer::resume`]: from then
+    /// on it survives the end of the process.
+    ///
+    /// # Errors
+    /// `NotFound` for a path that is not there; `InvalidInput` for the collection's name.
+    pub async fn queue(library: &Library, collection: &str, paths: &[PathBuf]) -> Result<JobId> {
+        let paths = files::absolute(paths)?;
+        files::find(&paths, false)?;
+        let request = ImportRequest { collection: collection.to_owned(), paths, retry: false };
+        Self::note(library, &request).await
+    }
+
+    /// As [`Importer::queue`], for what is in quarantine.
+    ///
+    /// # Errors
+    /// `NotFound` for the collection.
+    pub async fn queue_retry(library: &Library, collection: &str) -> Result<JobId> {
+        let collection = library.collection(collection).await?;
+        let paths = quarantined(library, &collection).await?;
+        let request = ImportRequest { collection: collection.name, paths, retry: true };
+        Self::note(library, &request).await
+    }
+
+    async fn note(library: &Library, request: &ImportRequest) -> Result<JobId> {
+        let collection = library.create_collection(&request.collection).await?;
+        library.queue_job(JobKind::Import, collection.id, request).await
+    }
+
+    /// Goes on with a job that was queued, paused or interrupted.
     ///
     /// # Errors
     /// `NotFound`; `InvalidInput` if it has ended; else as [`Importer::import`].
@@ -330,6 +353,12 @@ impl Importer<'_> {
                 .collect(),
         })
     }
+}
+
+/// The paths of what is in quarantine.
+async fn quarantined(library: &Library, collection: &Collection) -> Result<Vec<PathBuf>> {
+    let documents = library.documents(Some(collection.id)).await?;
+    Ok(documents.into_iter().filter(is_quarantined).map(|document| document.path.into()).collect())
 }
 
 fn is_quarantined(document: &Document) -> bool {

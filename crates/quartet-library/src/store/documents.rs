@@ -339,17 +339,26 @@ pub(crate) async fn remove(
     Ok(heir)
 }
 
-/// Deletes the kept answers whose search found the document: they hold its text.
+/// Deletes the turns with an answer whose search found the document: they hold its text. What
+/// was written of answers that failed may hold it too.
 async fn forget_answers(
     connection: &mut SqliteConnection,
     document: &Document,
 ) -> sqlx::Result<()> {
     sqlx::query(
-        "DELETE FROM answers WHERE EXISTS (
-             SELECT 1 FROM json_each(answers.answer, '$.retrieved') AS hit
+        "DELETE FROM turns WHERE id IN (
+             SELECT turn_id FROM answers, json_each(answers.answer, '$.retrieved') AS hit
               WHERE json_extract(hit.value, '$.passage.document') = ?)",
     )
     .bind(document.id.0)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "UPDATE failures SET partial = NULL WHERE turn_id IN (
+             SELECT turns.id FROM turns JOIN chats ON chats.id = turns.chat_id
+              WHERE chats.collection_id = ?)",
+    )
+    .bind(document.collection.0)
     .execute(connection)
     .await
     .map(|_| ())

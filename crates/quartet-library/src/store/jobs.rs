@@ -83,9 +83,35 @@ impl Library {
             }
             // Nobody works on it, so nobody needs to be asked.
             (Wish::Cancel, _) if stopped => self.set_job_state(id, JobState::Cancelled, None).await,
+            (Wish::Pause, JobState::Queued) => self.set_job_state(id, JobState::Paused, None).await,
             (Wish::Pause, _) if stopped => Ok(()),
             _ => Err(Error::new(ErrorCode::InvalidInput, format!("job {id} has already ended"))),
         }
+    }
+
+    /// Lets a job that has stopped short of its end wait for its turn again.
+    ///
+    /// # Errors
+    /// `NotFound`; `Busy` if it is running; `InvalidInput` if it has ended well or for good.
+    pub async fn requeue_job(&self, id: JobId) -> Result<()> {
+        match self.job(id).await?.state {
+            JobState::Queued => Ok(()),
+            JobState::Paused | JobState::Interrupted | JobState::Failed => {
+                self.set_job_state(id, JobState::Queued, None).await
+            }
+            JobState::Running => Err(Error::new(ErrorCode::Busy, format!("job {id} is running"))),
+            JobState::Finished | JobState::Cancelled => {
+                Err(Error::new(ErrorCode::InvalidInput, format!("job {id} has already ended")))
+            }
+        }
+    }
+
+    /// Notes that a job cannot be done, and why.
+    ///
+    /// # Errors
+    /// If the library cannot be written.
+    pub async fn fail_job(&self, id: JobId, error: &Error) -> Result<()> {
+        self.set_job_state(id, JobState::Failed, Some(error)).await
     }
 
     /// One job.
@@ -118,11 +144,24 @@ impl Library {
         collection: CollectionId,
         request: &impl Serialize,
     ) -> Result<JobId> {
+        let id = self.queue_job(kind, collection, request).await?;
+        self.set_job_state(id, JobState::Running, None).await?;
+        Ok(id)
+    }
+
+    /// Notes a job as waiting for its turn: a new one, or the unfinished one with the same
+    /// request, whatever its state.
+    pub(crate) async fn queue_job(
+        &self,
+        kind: JobKind,
+        collection: CollectionId,
+        request: &impl Serialize,
+    ) -> Result<JobId> {
         let request =
             serde_json::to_string(request).map_err(|error| Error::internal(error.to_string()))?;
         let unfinished = sqlx::query(
             "SELECT id FROM jobs WHERE kind = ? AND collection_id = ? AND request = ?
-                AND state IN ('running', 'paused', 'interrupted') ORDER BY id DESC LIMIT 1",
+                AND state IN ('queued', 'running', 'paused', 'interrupted') ORDER BY id DESC LIMIT 1",
         )
         .bind(text(&kind))
         .bind(collection.0)
@@ -131,13 +170,11 @@ impl Library {
         .await
         .map_err(|error| self.failed(&error))?;
         if let Some(row) = unfinished {
-            let id = JobId(row.get("id"));
-            self.set_job_state(id, JobState::Running, None).await?;
-            return Ok(id);
+            return Ok(JobId(row.get("id")));
         }
         let row = sqlx::query(
             "INSERT INTO jobs (kind, collection_id, state, request, progress, created_at, updated_at)
-             VALUES (?, ?, 'running', ?, '{}', ?, ?) RETURNING id",
+             VALUES (?, ?, 'queued', ?, '{}', ?, ?) RETURNING id",
         )
         .bind(text(&kind))
         .bind(collection.0)

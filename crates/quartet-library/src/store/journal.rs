@@ -4,6 +4,7 @@ use super::{Library, now};
 use quartet_types::{CollectionId, Result};
 use serde::Serialize;
 use sqlx::{Row, SqliteConnection};
+use ts_rs::TS;
 
 /// What happened to a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -34,7 +35,7 @@ impl Change {
 }
 
 /// A line of the journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 pub struct JournalEntry {
     /// When, seconds since 1970.
     pub happened_at: i64,

@@ -4,8 +4,11 @@ mod chats;
 mod collections;
 pub(crate) mod documents;
 mod fingerprint;
+mod folders;
 pub(crate) mod jobs;
 pub(crate) mod journal;
+mod listing;
+mod turns;
 
 use crate::index::Indexes;
 use crate::lock::WriterLock;

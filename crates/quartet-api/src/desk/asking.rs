@@ -1,0 +1,203 @@
+//! Questions: noted at once, answered in the background by several methods at the same time,
+//! told as events, kept with their failures.
+
+use super::replies::{DeskEvent, MethodState, MethodStatus};
+use super::requests::{AskTurn, Nothing, OfCollection, OfRun};
+use super::{Desk, lock};
+use crate::Quartet;
+use quartet_methods::{Question, check_built};
+use quartet_types::{Answer, AnswerEvent, Error, ErrorCode, Method, Result, TurnHead, TurnId};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Pieces of text are told together this often: faster than an eye follows, and cheap.
+const TELL_EVERY: Duration = Duration::from_millis(30);
+
+impl Desk {
+    pub(super) async fn methods(&self, request: OfCollection) -> Result<Vec<MethodStatus>> {
+        self.quartet().find_collection(&request.collection).await?;
+        let status = |method| match check_built(method) {
+            Ok(()) => MethodStatus {
+                method,
+                state: MethodState::Ready,
+                needs: None,
+                estimate_seconds: None,
+                can_start: false,
+            },
+            Err(_) => MethodStatus {
+                method,
+                state: MethodState::NotBuilt,
+                needs: Some("This version of Quartet cannot train it yet.".to_owned()),
+                estimate_seconds: None,
+                can_start: false,
+            },
+        };
+        Ok(Method::ALL.into_iter().map(status).collect())
+    }
+
+    pub(super) async fn ask(self: &Arc<Self>, request: AskTurn) -> Result<TurnHead> {
+        Question::fresh(request.question.trim()).check()?;
+        let mut methods = request.methods.clone();
+        methods.sort_unstable();
+        methods.dedup();
+        if methods.is_empty() {
+            return Err(Error::new(ErrorCode::InvalidInput, "no method was chosen")
+                .hint("Choose at least one way of answering."));
+        }
+        for &method in &methods {
+            check_built(method)?;
+        }
+        let cancel = self.closing.child_token();
+        if lock(&self.runs).insert(request.run.clone(), cancel.clone()).is_some() {
+            return Err(Error::new(ErrorCode::InvalidInput, "this run is under way already"));
+        }
+        let quartet = self.quartet();
+        let noted = quartet
+            .library
+            .add_turn(request.chat, request.question.trim(), request.blind, request.replaces)
+            .await;
+        let head = match noted {
+            Ok(head) => head,
+            Err(error) => {
+                lock(&self.runs).remove(&request.run);
+                return Err(error);
+            }
+        };
+        let run = Run { desk: Arc::clone(self), quartet, request, turn: head.id, methods, cancel };
+        tokio::spawn(run.complete());
+        Ok(head)
+    }
+
+    pub(super) async fn stop(&self, request: OfRun) -> Result<Nothing> {
+        if let Some(cancel) = lock(&self.runs).get(&request.run) {
+            cancel.cancel();
+        }
+        Ok(Nothing {})
+    }
+}
+
+/// A question being answered.
+struct Run {
+    desk: Arc<Desk>,
+    quartet: Arc<Quartet>,
+    request: AskTurn,
+    turn: TurnId,
+    methods: Vec<Method>,
+    cancel: CancellationToken,
+}
+
+impl Run {
+    async fn complete(self) {
+        if let Err(error) = self.answer_all().await {
+            // None of them has got as far as an answer.
+            for &method in &self.methods {
+                self.fail(method, &error, "").await;
+            }
+        }
+        lock(&self.desk.runs).remove(&self.request.run);
+        self.desk.publish(DeskEvent::RunEnded { run: self.request.run.clone(), turn: self.turn });
+    }
+
+    async fn answer_all(&self) -> Result<()> {
+        let chat = self.quartet.library.chat(self.request.chat).await?;
+        let mut question = Question::fresh(self.request.question.trim());
+        question.history = self.quartet.last_turns(self.request.chat).await?;
+        let answering = self
+            .quartet
+            .prepare(
+                &self.methods,
+                &chat.collection,
+                self.desk.base.as_deref(),
+                self.request.abstain,
+                &self.cancel,
+                &mut |event| {
+                    for &method in &self.methods {
+                        self.tell(method, event.clone());
+                    }
+                },
+            )
+            .await?;
+        let question = &question;
+        let answering = &answering;
+        futures::future::join_all(self.methods.iter().map(|&method| async move {
+            let mut stream = Stream::new(self, method);
+            let outcome = answering
+                .answer(method, question, &self.cancel, &mut |event| stream.push(event))
+                .await;
+            stream.flush();
+            match outcome {
+                Ok(answer) => self.keep(method, answer).await,
+                Err(error) => self.fail(method, &error, &stream.written).await,
+            }
+        }))
+        .await;
+        Ok(())
+    }
+
+    async fn keep(&self, method: Method, mut answer: Answer) {
+        // One that cannot be kept is still an answer.
+        answer.id = self.quartet.library.append_answer(self.turn, &answer).await.ok();
+        self.tell(method, AnswerEvent::Finished(Box::new(answer)));
+    }
+
+    async fn fail(&self, method: Method, error: &Error, partial: &str) {
+        let _ = self.quartet.library.append_failure(self.turn, method, error, partial).await;
+        self.desk.publish(DeskEvent::AnswerFailed {
+            run: self.request.run.clone(),
+            turn: self.turn,
+            method,
+            error: error.clone(),
+        });
+    }
+
+    fn tell(&self, method: Method, event: AnswerEvent) {
+        self.desk.publish(DeskEvent::Answer {
+            run: self.request.run.clone(),
+            turn: self.turn,
+            method,
+            event,
+        });
+    }
+}
+
+/// Tells what one method writes, a few pieces at a time.
+struct Stream<'a> {
+    run: &'a Run,
+    method: Method,
+    waiting: String,
+    written: String,
+    told: Instant,
+}
+
+impl<'a> Stream<'a> {
+    fn new(run: &'a Run, method: Method) -> Self {
+        Self { run, method, waiting: String::new(), written: String::new(), told: Instant::now() }
+    }
+
+    fn push(&mut self, event: AnswerEvent) {
+        match event {
+            AnswerEvent::Text(text) => {
+                self.waiting.push_str(&text);
+                self.written.push_str(&text);
+                if self.told.elapsed() >= TELL_EVERY {
+                    self.flush();
+                }
+            }
+            // Told once it is kept, with its id.
+            AnswerEvent::Finished(_) => {}
+            other => {
+                self.flush();
+                self.run.tell(self.method, other);
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        self.told = Instant::now();
+        if !self.waiting.is_empty() {
+            let text = std::mem::take(&mut self.waiting);
+            self.run.tell(self.method, AnswerEvent::Text(text));
+        }
+    }
+}

@@ -1,0 +1,888 @@
+// Written by a test of quartet-api (desk/bindings.rs). Do not edit.
+
+/** The decision to answer or to say "not in your documents". */
+export type Abstention = {
+  /** Calibrated probability that the documents hold the answer, from 0 to 1. */
+  probability: number,
+  /** Below this it abstains. */
+  threshold: number,
+  /** The features the probability was made from, by name. */
+  features: Array<[string, number]>, };
+
+/** One method's answer to one question. */
+export type Answer = {
+  /** Set once it is stored. */
+  id: AnswerId | null,
+  /** The question as asked. */
+  question: string,
+  /** The question as searched, where a follow-up was rewritten to stand alone. */
+  searched_question: string | null,
+  /** How it was made. */
+  method: Method,
+  /** The model that wrote it. */
+  model: ModelId,
+  /** Whether the documents hold an answer. */
+  outcome: Outcome,
+  /** The answer as shown. For [`Outcome::NotInDocuments`] it is our own sentence. */
+  text: string,
+  /** What the model wrote before it was set aside, for [`Outcome::NotInDocuments`]. */
+  withheld: string | null,
+  /** The answer sentence by sentence, with what supports each. */
+  sentences: Array<AnswerSentence>,
+  /** What search found, best first. Being here does not mean it was used. */
+  retrieved: Array<SearchHit>,
+  /** Indices into `retrieved` of the passages the model was given. */
+  read: Array<number>,
+  /** Indices into `retrieved` of the passages that support a sentence: the citations. */
+  used: Array<number>,
+  /** How the decision to answer or not was taken; `None` where the method never abstains. */
+  abstention: Abstention | null,
+  /** What the search did. */
+  search: SearchTrace | null,
+  /** How long each part took. */
+  timings: Timings,
+  /** What was read and written. */
+  usage: Usage,
+  /** The prompt exactly as the model read it. */
+  prompt: string, };
+
+/** What happens while an answer is made. */
+export type AnswerEvent = { "loading": number } | { "rewritten": string } | { "retrieved": Array<SearchHit> } | { "prefill": {
+    /** Tokens read. */
+    done: number,
+    /** Tokens in the prompt. */
+    total: number, } } | { "text": string } | { "finished": Answer };
+
+/** One answer by one method (SQLite row id). */
+export type AnswerId = number;
+
+/** A sentence of an answer. */
+export type AnswerSentence = {
+  /** First character in the answer's text. */
+  start: number,
+  /** One past its last character. */
+  end: number,
+  /** What supports it; `None` means that nothing given to the model does. */
+  support: Support | null, };
+
+/** A question in a conversation. Its answers arrive as events. */
+export type AskTurn = {
+  /** Chosen by the asker; events carry it, and `stop` takes it. */
+  run: string,
+  /** The conversation. */
+  chat: ChatId,
+  /** The question. */
+  question: string,
+  /** How to answer; several answer at the same time. */
+  methods: Array<Method>,
+  /**
+   * The turn that this one takes the place of (edited or asked again); what followed it
+   * goes out of sight too.
+   */
+  replaces: TurnId | null,
+  /** Whether "not in your documents" is a possible outcome. */
+  abstain: boolean,
+  /** Whether the methods' names stay hidden until a vote. */
+  blind: boolean, };
+
+/** Which answer of a turn was the best. */
+export type CastVote = {
+  /** The turn. */
+  turn: TurnId,
+  /** The best method; `None` means that none was better than the others. */
+  winner: Method | null, };
+
+/** A conversation (SQLite row id). */
+export type ChatId = number;
+
+/** A window of conversations. */
+export type ChatPage = {
+  /** Conversations that match, in all. */
+  total: number,
+  /** Those asked for. */
+  chats: Array<ChatSummary>, };
+
+/** A conversation in a list. */
+export type ChatSummary = {
+  /** Its id. */
+  id: ChatId,
+  /** Its title: the first question, unless renamed. */
+  title: string,
+  /** Its collection's name. */
+  collection: string,
+  /** Its turns. */
+  turns: number,
+  /** When it was last added to, seconds since 1970. */
+  updated_at: number, };
+
+/** A conversation: its turns without their answers, so that a long one opens at once. */
+export type ChatView = {
+  /** The conversation. */
+  chat: ChatSummary,
+  /** Its turns, oldest first. */
+  turns: Array<TurnHead>, };
+
+/** A chunk of a document (SQLite row id; also the key in the search index). */
+export type ChunkId = number;
+
+/** A named set of documents. */
+export type Collection = {
+  /** Its id. */
+  id: CollectionId,
+  /** Its name, unique. */
+  name: string,
+  /** Documents that can be searched. */
+  ready_documents: number,
+  /** Documents in any state. */
+  documents: number,
+  /** Pages of the documents that can be searched. */
+  pages: number,
+  /** Chunks that can be searched. */
+  chunks: number, };
+
+/** A collection of documents (SQLite row id). */
+export type CollectionId = number;
+
+/** A point of a training curve. */
+export type CurvePoint = {
+  /** Optimiser steps done. */
+  step: number,
+  /** Training loss, in nats per token. */
+  loss: number,
+  /** Loss on held-out material, where it was measured at this step. */
+  evaluation: number | null, };
+
+/** Something that happened. */
+export type DeskEvent = { "kind": "drag",
+  /** Whether they are. */
+  over: boolean, } | { "kind": "dropped",
+  /** Which. */
+  pick: Pick, } | { "kind": "job",
+  /** The job. */
+  job: JobView, } | { "kind": "library" } | { "kind": "models" } | { "kind": "answer",
+  /** As given to `ask`. */
+  run: string,
+  /** The turn. */
+  turn: TurnId,
+  /** The method. */
+  method: Method,
+  /** What happened. */
+  event: AnswerEvent, } | { "kind": "answer_failed",
+  /** As given to `ask`. */
+  run: string,
+  /** The turn. */
+  turn: TurnId,
+  /** The method. */
+  method: Method,
+  /** Why. */
+  error: Error, } | { "kind": "run_ended",
+  /** As given to `ask`. */
+  run: string,
+  /** The turn. */
+  turn: TurnId, };
+
+/** A compute device. */
+export type Device = {
+  /** Short name, for example `CPU` or `Vulkan0`. */
+  name: string,
+  /** What the driver calls it. */
+  description: string,
+  /** Memory free now, in bytes; 0 where unknown. */
+  memory_free: number,
+  /** Memory in all, in bytes; 0 where unknown. */
+  memory_total: number, };
+
+/** What `quartet doctor` finds. */
+export type Diagnosis = {
+  /** Quartet's version. */
+  version: string,
+  /** Processor, cores and memory. */
+  machine: string,
+  /** The data folder. */
+  data: string,
+  /** The settings file. */
+  settings: string,
+  /** Folders that are looked at for models. */
+  model_folders: Array<string>,
+  /** What can compute, or why that could not be found out. */
+  devices: { Ok : Array<Device> } | { Err : Error },
+  /** Which base was chosen for this machine and why, once measured. */
+  base: MachineProfile | null,
+  /** A digest of everything in each collection, by name: equal content, equal digest. */
+  fingerprints: { [key in string]: string },
+  /** What is wrong, with what to do about it. Empty means healthy. */
+  problems: Array<Error>, };
+
+/** A file that was given to Quartet, and what became of it. */
+export type Document = {
+  /** Its id. */
+  id: DocumentId,
+  /** The collection it is in. */
+  collection: CollectionId,
+  /** Where it was read from. */
+  path: string,
+  /** Digest of its content, once read. */
+  sha256: Sha256 | null,
+  /** Its title: from the first page, else the file's name. */
+  title: string,
+  /** What became of it. */
+  status: DocumentStatus,
+  /** Why, where the status is not [`DocumentStatus::Ready`]; also set on a duplicate. */
+  reason: string | null,
+  /** What the user can do, where something can be done. */
+  hint: string | null,
+  /** The document with the same content that is searched in its place. */
+  duplicate_of: DocumentId | null,
+  /** Pages read. */
+  pages: number,
+  /** Pages that could not be read though others could. */
+  failed_pages: number,
+  /** Chunks made. */
+  chunks: number,
+  /** Size of the file, in bytes. */
+  bytes: number,
+  /** When it was first given, seconds since 1970. */
+  added_at: number, };
+
+/** A document: one content, however many paths lead to it (SQLite row id). */
+export type DocumentId = number;
+
+/** A window of documents. */
+export type DocumentPage = {
+  /** Documents that match, in all. */
+  total: number,
+  /** Those asked for. */
+  documents: Array<Document>,
+  /** How many documents of the collection have each status, whatever was searched for. */
+  counts: Array<StatusCount>, };
+
+/** What became of a file. */
+export type DocumentStatus = "queued" | "extracted" | "ready" | "failed" | "protected" | "no_text" | "missing";
+
+/** An error that a person can act on. */
+export type Error = {
+  /** What kind of thing went wrong. */
+  code: ErrorCode,
+  /** What happened, in one sentence, without the subject's path. */
+  message: string,
+  /** What to do about it. */
+  hint: string | null,
+  /** The file, folder, model or collection it is about. */
+  subject: string | null, };
+
+/** What kind of thing went wrong. Shells classify by code, never by message text. */
+export type ErrorCode = "invalid_input" | "not_found" | "protected" | "no_text" | "bad_file" | "limit_exceeded" | "bad_model" | "model_missing" | "does_not_fit" | "prompt_too_long" | "not_supported" | "worker_died" | "cancelled" | "read_only" | "disk_full" | "busy" | "corrupt" | "io" | "internal";
+
+/** A conversation to export. */
+export type ExportChat = {
+  /** Its id. */
+  chat: ChatId,
+  /** As what. */
+  format: ExportFormat, };
+
+/** What a conversation is exported as. */
+export type ExportFormat = "markdown" | "json" | "html";
+
+/** A conversation as a file. */
+export type ExportedChat = {
+  /** A file name to offer. */
+  name: string,
+  /** Its media type. */
+  media_type: string,
+  /** Its content. */
+  content: string, };
+
+/** Whether a model would fit, worked out from its header before anything is loaded. */
+export type FitEstimate = {
+  /** Weights, in bytes. */
+  weight_bytes: number,
+  /** Keys and values for the context asked for, in bytes. */
+  kv_cache_bytes: number,
+  /** Scratch buffers, in bytes (an estimate). */
+  compute_bytes: number,
+  /** Memory available now, in bytes. */
+  available_bytes: number,
+  /** Whether the sum is below what is available, with a margin. */
+  fits: boolean, };
+
+/** What the window needs to know at its start. */
+export type Hello = {
+  /** Quartet's version. */
+  version: string,
+  /** `auto`, `en` or `de`. */
+  language: string,
+  /** `auto`, `light` or `dark`. */
+  theme: string,
+  /** The data folder. */
+  data_folder: string,
+  /** What stands in the way of answering, such as a model that is not installed. */
+  problems: Array<Error>, };
+
+/** Files to read into a collection. */
+export type ImportPick = {
+  /** The id of a [`super::Pick`]. */
+  pick: string,
+  /** The collection's name; it is made if it does not exist. */
+  collection: string,
+  /** Keep the folders among them linked: read again whenever something changes in them. */
+  link: boolean, };
+
+/** A long-running piece of work, as stored and as shown. */
+export type Job = {
+  /** Its id. */
+  id: JobId,
+  /** What it does. */
+  kind: JobKind,
+  /** The collection it works on. */
+  collection: CollectionId | null,
+  /** Where it stands. */
+  state: JobState,
+  /** How far it is. */
+  progress: JobProgress,
+  /** Why it failed. */
+  error: Error | null,
+  /** When it was created, seconds since 1970. */
+  created_at: number,
+  /** When it last changed, seconds since 1970. */
+  updated_at: number, };
+
+/** A long-running job (SQLite row id). */
+export type JobId = number;
+
+/** What a job does. */
+export type JobKind = "import" | "exam" | "synthesise" | "train";
+
+/** How far a job is. */
+export type JobProgress = {
+  /** What is being done, for example `reading` or `embedding`. */
+  stage: string,
+  /** What it is being done to, for example a file name. */
+  subject: string | null,
+  /** Units done in this stage. */
+  done: number,
+  /** Units in this stage, where known. */
+  total: number | null,
+  /** What is counted. */
+  unit: ProgressUnit,
+  /** Units per second, smoothed; `None` until measured. */
+  rate: number | null,
+  /** Seconds to the end of the job, where it can be estimated. */
+  eta_seconds: number | null, };
+
+/** Where a job stands. */
+export type JobState = "queued" | "running" | "paused" | "interrupted" | "finished" | "failed" | "cancelled";
+
+/** A job with what a window shows beside it. */
+export type JobView = {
+  /** The job. */
+  job: Job,
+  /** The name of its collection. */
+  collection: string | null,
+  /** The loss so far, for training. */
+  curve: Array<CurvePoint>, };
+
+/** A line of the journal. */
+export type JournalEntry = {
+  /** When, seconds since 1970. */
+  happened_at: number,
+  /** When, in local time, as `2026-11-21 14:05`. */
+  when: string,
+  /** What: `added`, `updated`, `removed`, `missing` or `failed`. */
+  change: string,
+  /** To which file. */
+  path: string, };
+
+/** A folder that is read again whenever something changes in it. */
+export type LinkedFolder = {
+  /** Its id. */
+  id: number,
+  /** Its collection's name. */
+  collection: string,
+  /** Where it is. */
+  path: string,
+  /** Whether it is there now. */
+  found: boolean,
+  /** When it was last brought up to date, seconds since 1970. */
+  synced_at: number | null, };
+
+/** A window of the conversations, newest first. */
+export type ListChats = {
+  /** Only those about this collection. */
+  collection: string | null,
+  /** Only those whose questions or answers contain this; empty for all. */
+  query: string,
+  /** Conversations to leave out at the start. */
+  offset: number,
+  /** Conversations to return, at most. */
+  limit: number, };
+
+/** A window of the documents of a collection. */
+export type ListDocuments = {
+  /** The collection's name. */
+  collection: string,
+  /** Only documents whose title or path contains this; empty for all. */
+  query: string,
+  /** Only documents of this status. */
+  status: DocumentStatus | null,
+  /** Documents to leave out at the start. */
+  offset: number,
+  /** Documents to return, at most. */
+  limit: number, };
+
+/** A model in memory. */
+export type LoadedModel = {
+  /** Its name. */
+  name: string,
+  /** The device really computing, for example `CPU` or `CUDA0`. */
+  device: string,
+  /** Context length, in tokens. */
+  context: number, };
+
+/** What was measured, and what follows from it. */
+export type MachineProfile = {
+  /** The base model chosen. */
+  base: string,
+  /** Why, in one sentence for people. */
+  reason: string,
+  /** Prompt tokens per second of the small base, as measured. */
+  small_tokens_per_second: number | null, };
+
+/** A way of getting private knowledge into the base model. */
+export type Method = "none" | "rag" | "gag" | "iag" | "imprag";
+
+/** Whether a method can answer. */
+export type MethodState = "ready" | "needs_training" | "not_built";
+
+/** Whether a method can answer from a collection. */
+export type MethodStatus = {
+  /** The method. */
+  method: Method,
+  /** Whether it can answer. */
+  state: MethodState,
+  /** What it needs before it can answer, in a sentence. */
+  needs: string | null,
+  /** How long getting ready will take, in seconds, where it can be estimated. */
+  estimate_seconds: number | null,
+  /** Whether `start_training` can begin with it now. */
+  can_start: boolean, };
+
+/** The name a loaded model goes by: a catalog name (`small`) or a file stem. */
+export type ModelId = string;
+
+/** What a model is for. */
+export type ModelRole = "base" | "expert" | "embedder";
+
+/** A model. */
+export type ModelView = {
+  /** The name it goes by. */
+  name: string,
+  /** What it is for. */
+  role: ModelRole,
+  /** Where it is, if it is installed. */
+  path: string | null,
+  /** Size of the file, in bytes. */
+  size: number,
+  /** Its licence, where known. */
+  licence: string | null,
+  /** One sentence. */
+  description: string,
+  /** Whether it would fit into memory with the context that is set. */
+  fit: FitEstimate | null,
+  /** What is wrong with it. */
+  problem: Error | null,
+  /** Whether the user added it, and may take it off the list. */
+  added_by_user: boolean, };
+
+/** The models, and which one answers. */
+export type ModelsView = {
+  /** Every model of the catalog, then every other model found. */
+  models: Array<ModelView>,
+  /** The base as set: `auto`, or a model's name. */
+  base: string,
+  /** What `auto` has chosen here and why, once measured. */
+  profile: MachineProfile | null,
+  /** What is loaded now, and on which device it really computes. */
+  loaded: Array<LoadedModel>,
+  /** Folders that are looked at for models. */
+  folders: Array<string>, };
+
+/** About something with a name. */
+export type Named = {
+  /** The name. */
+  name: string, };
+
+/** Nothing to say; also the reply of a command that has none. */
+export type Nothing = Record<string, never>;
+
+/** About a conversation. */
+export type OfChat = {
+  /** Its id. */
+  chat: ChatId, };
+
+/** About a collection. */
+export type OfCollection = {
+  /** Its name. */
+  collection: string, };
+
+/** About documents. */
+export type OfDocuments = {
+  /** Their ids. */
+  documents: Array<DocumentId>, };
+
+/** About a linked folder. */
+export type OfFolder = {
+  /** Its id. */
+  folder: number, };
+
+/** About a job. */
+export type OfJob = {
+  /** Its id. */
+  job: JobId, };
+
+/** About a page. */
+export type OfPage = {
+  /** The document. */
+  document: DocumentId,
+  /** The page. */
+  page: PageNumber, };
+
+/** About files that were dropped, picked or uploaded. */
+export type OfPick = {
+  /** The id of a [`super::Pick`]. */
+  pick: string, };
+
+/** About answers being made. */
+export type OfRun = {
+  /** The id given to `ask`. */
+  run: string, };
+
+/** About turns of conversations. */
+export type OfTurns = {
+  /** Their ids. */
+  turns: Array<TurnId>, };
+
+/** Whether the documents hold an answer. */
+export type Outcome = "answered" | "not_in_documents";
+
+/** A page of a PDF, counted from 1 as readers do (the cover is page 1). */
+export type PageNumber = number;
+
+/** A page of a document as Quartet read it. */
+export type PageOfDocument = {
+  /** The document. */
+  document: Document,
+  /** The page. */
+  page: PageNumber,
+  /** Its text, which character spans refer to; `None` if the page could not be read. */
+  text: string | null, };
+
+/** A range of characters (not bytes) on a page's normalised text. */
+export type PageSpan = {
+  /** Which page. */
+  page: PageNumber,
+  /** First character. */
+  start: number,
+  /** One past the last character. */
+  end: number, };
+
+/** A chunk that was found, with what is needed to show and cite it. */
+export type Passage = {
+  /** The chunk. */
+  chunk: ChunkId,
+  /** Its document. */
+  document: DocumentId,
+  /** The document's title. */
+  title: string,
+  /** The document's path. */
+  path: string,
+  /** Where the text stands. */
+  span: PageSpan,
+  /** The heading it stands under. */
+  heading: string | null,
+  /** The text. */
+  text: string, };
+
+/**
+ * Files the user chose: dropped, picked in a dialog, or uploaded. The page sees this id and
+ * never chooses a path.
+ */
+export type Pick = {
+  /** Its id. */
+  id: string,
+  /** Names of the first few, without folders. */
+  names: Array<string>,
+  /** Files among them. */
+  files: number,
+  /** Folders among them. */
+  folders: number, };
+
+/** What the program has open, as the operating system tells. */
+export type PrivacyView = {
+  /** Whether this system lets a program look at itself (Linux does). */
+  available: boolean,
+  /** This process and its workers. */
+  processes: Array<ProcessView>,
+  /** Internet sockets among what is open; the window has none. */
+  internet_sockets: number,
+  /** The data folder. */
+  data_folder: string,
+  /** A command that shows the same from outside. */
+  verify: string, };
+
+/** A process and what it has open. */
+export type ProcessView = {
+  /** Its id. */
+  id: number,
+  /** What it is: `window`, `engine`, `pdf`, `trainer`, or its name. */
+  name: string,
+  /** Files, without those of the system. */
+  files: Array<string>,
+  /** Sockets by family: `unix`, `internet`, `netlink`, `other`. */
+  sockets: Array<SocketCount>, };
+
+/** What a job counts. */
+export type ProgressUnit = "files" | "pages" | "chunks" | "questions" | "steps";
+
+/** Another name. */
+export type Rename = {
+  /** The name now. */
+  name: string,
+  /** The name from now on. */
+  to: string, };
+
+/** Another title for a conversation. */
+export type RenameChat = {
+  /** Its id. */
+  chat: ChatId,
+  /** The title from now on. */
+  title: string, };
+
+/** A [`Passage`] with its scores. */
+export type SearchHit = {
+  /** What was found. */
+  passage: Passage,
+  /** Fused score; higher is better. */
+  score: number,
+  /** BM25 score and rank (from 1), where the lexical search found it. */
+  lexical: [number, number] | null,
+  /** Cosine and rank (from 1), where the dense search found it. */
+  dense: [number, number] | null, };
+
+/** What a search did, for the evidence panel and for abstention. */
+export type SearchTrace = {
+  /** Terms of the question as the lexical index sees them (stemmed). */
+  terms: Array<string>,
+  /**
+   * For each term, its inverse document frequency in this collection; terms that occur
+   * nowhere have the highest.
+   */
+  idf: Array<number>,
+  /** Chunks searched. */
+  chunks: number,
+  /** Time for the question's vector, in milliseconds. */
+  embed_ms: number,
+  /** Time for lexical and dense search, fusion and loading the text, in milliseconds. */
+  search_ms: number, };
+
+/** Settings; what the file leaves out has its default. */
+export type Settings = {
+  /** Base model by catalog name or file; `auto` measures this machine once and chooses. */
+  base: string,
+  /** Context length of the base model, in tokens. */
+  context: number,
+  /** Threads to compute with; 0 means one per core. */
+  threads: number,
+  /** Layers of the base model to put on a GPU; -1 means all that fit. */
+  gpu_layers: number,
+  /** Longest a single PDF may take to read, in seconds. */
+  pdf_seconds: number,
+  /** Language of the window: `auto`, `en` or `de`. */
+  language: string,
+  /** Colours of the window: `auto`, `light` or `dark`. */
+  theme: string, };
+
+/** The settings, and what they are about. */
+export type SettingsView = {
+  /** In force. */
+  settings: Settings,
+  /** Without any file. */
+  defaults: Settings,
+  /** The settings file. */
+  file: string,
+  /** The data folder. */
+  data_folder: string,
+  /** How much it holds, in bytes. */
+  data_bytes: number,
+  /** Processor, cores and memory. */
+  machine: string,
+  /** Processor cores. */
+  cores: number, };
+
+/** A SHA-256 digest in lower-case hexadecimal (64 characters). */
+export type Sha256 = string;
+
+/** How many sockets of a family are open. */
+export type SocketCount = {
+  /** `unix`, `internet`, `netlink` or `other`. */
+  family: string,
+  /** How many. */
+  count: number, };
+
+/** Training to begin. */
+export type StartTraining = {
+  /** The method to train. */
+  method: Method,
+  /** The collection to train it on. */
+  collection: string,
+  /** How long. */
+  preset: TrainingPreset, };
+
+/** How many documents have a status. */
+export type StatusCount = {
+  /** The status. */
+  status: DocumentStatus,
+  /** How many. */
+  count: number, };
+
+/** A span of a document that supports a sentence, found by our own matcher. */
+export type Support = {
+  /** Index into [`Answer::retrieved`]. */
+  passage: number,
+  /** The document. */
+  document: DocumentId,
+  /** Where in the document. */
+  span: PageSpan,
+  /** Share of the sentence's content that the span carries, from 0 to 1. */
+  score: number, };
+
+/** How long each part took, in milliseconds. */
+export type Timings = {
+  /** Waiting for the engine. */
+  queue_ms: number,
+  /** Search, including the question's vector. */
+  search_ms: number,
+  /** Reading the prompt. */
+  prefill_ms: number,
+  /** From the question to the first character of the answer. */
+  first_token_ms: number,
+  /** Writing. */
+  decode_ms: number,
+  /** From the question to the end. */
+  total_ms: number, };
+
+/** How long to train. */
+export type TrainingPreset = "quick" | "standard" | "thorough";
+
+/** A turn: a question and what became of it. */
+export type Turn = {
+  /** Its id. */
+  id: TurnId,
+  /** The conversation. */
+  chat: ChatId,
+  /** The question. */
+  question: string,
+  /** When it was asked, seconds since 1970. */
+  created_at: number,
+  /** Whether the methods' names stay hidden until a vote. */
+  blind: boolean,
+  /** What each method made of it, in the order of [`Method::ALL`]. */
+  outcomes: Array<TurnOutcome>,
+  /** The vote, if one was cast. */
+  vote: Vote | null, };
+
+/** A turn without its answers. */
+export type TurnHead = {
+  /** Its id. */
+  id: TurnId,
+  /** The question. */
+  question: string,
+  /** When it was asked, seconds since 1970. */
+  created_at: number, };
+
+/** A question in a conversation, with all its answers (SQLite row id). */
+export type TurnId = number;
+
+/** What a method made of a question: an answer, or why there is none. */
+export type TurnOutcome = {
+  /** The method. */
+  method: Method,
+  /** The answer. */
+  answer: Answer | null,
+  /** Why there is none: stopped, or failed. */
+  error: Error | null,
+  /** What had been written by then. */
+  partial: string | null, };
+
+/** What was read and written. */
+export type Usage = {
+  /** Tokens read by the base model. */
+  tokens_read: number,
+  /** Tokens written by the base model. */
+  tokens_written: number,
+  /** Bytes of documents' text given to the model. */
+  bytes_read: number, };
+
+/** A vote. */
+export type Vote = {
+  /** The turn. */
+  turn: TurnId,
+  /** The best method; `None` means that none was better than the others. */
+  winner: Method | null,
+  /** Whether the names were hidden. */
+  blind: boolean, };
+
+/** The votes on a method, over turns in which it was compared with another. */
+export type VoteCount = {
+  /** The method. */
+  method: Method,
+  /** Votes for it. */
+  won: number,
+  /** Votes for another. */
+  lost: number,
+  /** Votes for none. */
+  tied: number,
+  /** Of all these, how many were cast without seeing the names. */
+  blind: number, };
+
+/** Every command: what it is asked and what it replies. */
+export interface Commands {
+  hello: { request: Nothing; reply: Hello };
+  methods: { request: OfCollection; reply: Array<MethodStatus> };
+  list_collections: { request: Nothing; reply: Array<Collection> };
+  create_collection: { request: Named; reply: Collection };
+  rename_collection: { request: Rename; reply: Collection };
+  delete_collection: { request: Named; reply: Nothing };
+  list_documents: { request: ListDocuments; reply: DocumentPage };
+  delete_documents: { request: OfDocuments; reply: Nothing };
+  retry_documents: { request: OfCollection; reply: JobView };
+  page_text: { request: OfPage; reply: PageOfDocument };
+  history: { request: OfCollection; reply: Array<JournalEntry> };
+  import_pick: { request: ImportPick; reply: JobView };
+  linked_folders: { request: OfCollection; reply: Array<LinkedFolder> };
+  sync_folder: { request: OfFolder; reply: JobView };
+  unlink_folder: { request: OfFolder; reply: Nothing };
+  list_jobs: { request: Nothing; reply: Array<JobView> };
+  pause_job: { request: OfJob; reply: Nothing };
+  resume_job: { request: OfJob; reply: Nothing };
+  cancel_job: { request: OfJob; reply: Nothing };
+  start_training: { request: StartTraining; reply: JobView };
+  list_chats: { request: ListChats; reply: ChatPage };
+  create_chat: { request: OfCollection; reply: ChatSummary };
+  rename_chat: { request: RenameChat; reply: ChatSummary };
+  delete_chat: { request: OfChat; reply: Nothing };
+  open_chat: { request: OfChat; reply: ChatView };
+  turns: { request: OfTurns; reply: Array<Turn> };
+  export_chat: { request: ExportChat; reply: ExportedChat };
+  ask: { request: AskTurn; reply: TurnHead };
+  stop: { request: OfRun; reply: Nothing };
+  cast_vote: { request: CastVote; reply: Vote };
+  votes: { request: Nothing; reply: Array<VoteCount> };
+  list_models: { request: Nothing; reply: ModelsView };
+  devices: { request: Nothing; reply: Array<Device> };
+  add_model: { request: OfPick; reply: ModelView };
+  remove_model: { request: Named; reply: Nothing };
+  settings: { request: Nothing; reply: SettingsView };
+  save_settings: { request: Settings; reply: SettingsView };
+  diagnose: { request: Nothing; reply: Diagnosis };
+  privacy: { request: Nothing; reply: PrivacyView };
+}
