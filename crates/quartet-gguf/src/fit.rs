@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_and_values_match_what_llama_cpp_stores_per_token() {
+    fn keys_and_values_match_what_the_engine_stores_per_token() {
         let request =
             FitRequest { context: 1, batch: 512, output_rows: 1, available_bytes: 1 << 40 };
         // Measured: 12,302 bytes of state per token for this model, of which 14 are bookkeeping.

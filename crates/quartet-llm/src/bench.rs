@@ -102,7 +102,7 @@ fn counted_list(model: &Model, tokens: u32) -> Result<String> {
 fn bare_round(model: &Model, text: &str, decode_tokens: u32) -> Result<Speed> {
     let mut tokens = model.native.tokenize(text, false, true)?;
     model.with_start_token(&mut tokens);
-    let times = bare::run(&model.native, &tokens, decode_tokens, model.threads)?;
+    let times = bare::run(&model.native, &tokens, decode_tokens, model.threads.count())?;
     Ok(Speed {
         prefill_tokens_per_second: rate(tokens.len(), times.prefill),
         decode_tokens_per_second: rate(decode_tokens as usize, times.decode),
@@ -115,7 +115,7 @@ fn our_round(model: &Model, text: &str, decode_tokens: u32) -> Result<Speed> {
     // The last token is chosen without another pass, as no text follows it.
     request.limits =
         GenerationLimits { max_tokens: decode_tokens + 1, ..GenerationLimits::default() };
-    let mut turn = model.turn(&crate::never())?;
+    let turn = model.turn(&crate::never())?;
     let generation = turn.generate(&request, |_| {})?;
     if generation.written_tokens < decode_tokens / 2 {
         return Err(Error::internal("the model stopped writing too early to be measured"));

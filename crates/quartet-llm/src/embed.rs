@@ -6,16 +6,19 @@
 //! MiniLM and texts of 160 tokens on two processors: 33 texts/s side by side, 28 sharing each
 //! batch; with a third busy program on the machine 17 and 4. Batches of 160 to 256 tokens are
 //! the fastest (attention inside a batch grows with the square of its length).
+//!
+//! A request holds its model's step for as long as nobody else wants it; then it lets the other
+//! one go first and carries on with the batches that are left.
 
 use crate::generate::{decode, position_of};
-use crate::model::{Model, Turn};
-use crate::native::{ContextShape, NativeContext, Row, Token};
+use crate::model::{Embedders, Model, Turn};
+use crate::native::{ContextShape, NativeContext, NativeThreads, Row, Token};
 use crate::prompt::too_long;
+use crate::queue::Place;
 use quartet_types::{Error, ErrorCode, Pooling, Result};
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Tokens that go through the network at once, unless one text is longer.
 const EMBED_BATCH: usize = 256;
@@ -39,7 +42,7 @@ impl Turn<'_> {
     /// # Errors
     /// `PromptTooLong` naming the first text that does not fit and by how many tokens;
     /// `InvalidInput` if the model is no embedder; `Cancelled`.
-    pub fn embed(&mut self, texts: &[String]) -> Result<Embeddings> {
+    pub fn embed(&self, texts: &[String]) -> Result<Embeddings> {
         let model = self.model;
         let pooling = model.pooling.ok_or_else(|| {
             Error::new(ErrorCode::InvalidInput, "is no embedding model: it says no pooling")
@@ -53,41 +56,51 @@ impl Turn<'_> {
         let width = model.native.output_width();
         let mut values = vec![0f32; width * texts.len()];
 
-        let shape = |threads| shape(batch, threads, pooling);
-        let lanes = (model.threads as usize).min(packs.len());
-        if lanes < 2 || !model.on_processor {
-            let wide = match &mut self.contexts.wide {
-                Some(wide) => wide,
-                slot => slot.insert(NativeContext::new(&model.native, shape(model.threads)?)?),
-            };
-            wide.set_cancel(Arc::clone(&self.cancel));
-            for pack in packs {
-                let rows = &mut values[pack.start * width..pack.end * width];
-                embed_pack(wide, &tokens[pack], width, rows)?;
+        let shape = shape(batch, pooling)?;
+        let work = Work::new(&packs, &tokens, width, &mut values);
+        while !work.is_done() {
+            let step = model.steps.enter(&self.cancel)?;
+            let mut embedders = model.embedders.lock().unwrap_or_else(PoisonError::into_inner);
+            let contexts = embedders.for_packs(model, shape, packs.len())?;
+            for context in contexts.iter_mut() {
+                context.set_cancel(Arc::clone(&self.cancel));
             }
-        } else {
-            while self.contexts.lanes.len() < lanes {
-                let lane = NativeContext::new(&model.native, shape(1)?)?;
-                self.contexts.lanes.push(lane);
-            }
-            let contexts = &mut self.contexts.lanes[..lanes];
-            for lane in contexts.iter_mut() {
-                lane.set_cancel(Arc::clone(&self.cancel));
-            }
-            in_lanes(contexts, &packs, &tokens, width, &mut values)?;
+            work.go_on(contexts, &step)?;
         }
         Ok(Embeddings { values, width: position_of(width)? })
     }
 }
 
-fn shape(batch: usize, threads: u32, pooling: Pooling) -> Result<ContextShape> {
+impl Embedders {
+    /// The contexts that embed this many packs the fastest.
+    fn for_packs(
+        &mut self,
+        model: &Model,
+        shape: ContextShape,
+        packs: usize,
+    ) -> Result<&mut [NativeContext]> {
+        let lanes = (model.threads.count() as usize).min(packs);
+        if lanes < 2 || !model.on_processor {
+            if self.wide.is_empty() {
+                self.wide.push(NativeContext::new(&model.native, &model.threads, shape)?);
+            }
+            return Ok(&mut self.wide);
+        }
+        while self.lanes.len() < lanes {
+            let single = Arc::new(NativeThreads::new(1));
+            self.lanes.push(NativeContext::new(&model.native, &single, shape)?);
+        }
+        Ok(&mut self.lanes[..lanes])
+    }
+}
+
+fn shape(batch: usize, pooling: Pooling) -> Result<ContextShape> {
     let batch = position_of(batch)?;
     Ok(ContextShape {
         context: batch,
         batch,
         sequences: SEQUENCES as u32,
         output_rows: 0,
-        threads,
         pooling: Some(pooling),
     })
 }
@@ -132,45 +145,70 @@ fn pack(tokens: &[Vec<Token>], budget: usize) -> Vec<Range<usize>> {
     packs
 }
 
-/// Lets every context take the next pack until none is left.
-fn in_lanes(
-    contexts: &mut [NativeContext],
-    packs: &[Range<usize>],
-    tokens: &[Vec<Token>],
+/// The packs of a request and how many of them are embedded.
+struct Work<'w> {
+    packs: &'w [Range<usize>],
+    tokens: &'w [Vec<Token>],
     width: usize,
-    values: &mut [f32],
-) -> Result<()> {
-    // Each pack owns its rows; a lock per pack hands them to whichever lane takes it.
-    let mut rest = values;
-    let mut rows = Vec::with_capacity(packs.len());
-    for pack in packs {
-        let (own, others) = std::mem::take(&mut rest).split_at_mut(pack.len() * width);
-        rows.push(Mutex::new(own));
-        rest = others;
+    /// Each pack owns its rows; a lock per pack hands them to whichever context takes it.
+    rows: Vec<Mutex<&'w mut [f32]>>,
+    next: AtomicUsize,
+}
+
+impl<'w> Work<'w> {
+    fn new(
+        packs: &'w [Range<usize>],
+        tokens: &'w [Vec<Token>],
+        width: usize,
+        values: &'w mut [f32],
+    ) -> Self {
+        let mut rest = values;
+        let mut rows = Vec::with_capacity(packs.len());
+        for pack in packs {
+            let (own, others) = std::mem::take(&mut rest).split_at_mut(pack.len() * width);
+            rows.push(Mutex::new(own));
+            rest = others;
+        }
+        Self { packs, tokens, width, rows, next: AtomicUsize::new(0) }
     }
-    let next = AtomicUsize::new(0);
-    let work = |context: &mut NativeContext| -> Result<()> {
+
+    fn is_done(&self) -> bool {
+        self.next.load(Ordering::Relaxed) >= self.packs.len()
+    }
+
+    /// Lets every context take the next pack until none is left or somebody wants the step.
+    fn go_on(&self, contexts: &mut [NativeContext], step: &Place<'_>) -> Result<()> {
+        if let [only] = contexts {
+            return self.take_packs(only, step);
+        }
+        std::thread::scope(|scope| {
+            let lanes: Vec<_> = contexts
+                .iter_mut()
+                .map(|context| scope.spawn(move || self.take_packs(context, step)))
+                .collect();
+            lanes
+                .into_iter()
+                .map(|lane| lane.join().unwrap_or_else(|_| Err(Error::internal("a lane panicked"))))
+                .fold(Ok(()), Result::and)
+        })
+    }
+
+    fn take_packs(&self, context: &mut NativeContext, step: &Place<'_>) -> Result<()> {
         loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(pack) = packs.get(index) else { return Ok(()) };
-            let mut own = rows[index].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let done = embed_pack(context, &tokens[pack.clone()], width, &mut own);
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(pack) = self.packs.get(index) else { return Ok(()) };
+            let mut own = self.rows[index].lock().unwrap_or_else(PoisonError::into_inner);
+            let done = embed_pack(context, &self.tokens[pack.clone()], self.width, &mut own);
             if done.is_err() {
                 // The others need not go on.
-                next.store(packs.len(), Ordering::Relaxed);
+                self.next.store(self.packs.len(), Ordering::Relaxed);
                 return done;
             }
+            if step.is_wanted() {
+                return Ok(());
+            }
         }
-    };
-    let work = &work;
-    std::thread::scope(|scope| {
-        let lanes: Vec<_> =
-            contexts.iter_mut().map(|context| scope.spawn(move || work(context))).collect();
-        lanes
-            .into_iter()
-            .map(|lane| lane.join().unwrap_or_else(|_| Err(Error::internal("a lane panicked"))))
-            .fold(Ok(()), Result::and)
-    })
+    }
 }
 
 fn embed_pack(

@@ -8,9 +8,11 @@ use crate::model::Turn;
 use crate::native::{
     Decoded, NativeContext, NativeGrammar, NativeSampler, Row, Token, schema_to_grammar,
 };
+use crate::pool::Purpose;
 use crate::ports;
 use crate::probability::{argmax, log_sum_exp};
 use crate::prompt::{self, ReadPrompt};
+use crate::seat::Seat;
 use crate::text::{StopScanner, Utf8Carry};
 use quartet_types::{
     EngineEvent, Error, ErrorCode, Generation, GenerationRequest, Grammar, Result, Sampling,
@@ -21,12 +23,13 @@ use std::time::Instant;
 
 impl Turn<'_> {
     /// Writes an answer; `on_event` hears how far the prompt has been read, then the text.
+    /// Up to four answers are written at the same time, token by token in turn; others wait.
     ///
     /// # Errors
     /// `PromptTooLong`, `InvalidInput` (settings, grammar), `NotSupported` (ports that are
     /// not built yet), `Cancelled`.
     pub fn generate(
-        &mut self,
+        &self,
         request: &GenerationRequest,
         mut on_event: impl FnMut(EngineEvent),
     ) -> Result<Generation> {
@@ -42,16 +45,15 @@ impl Turn<'_> {
         if read.tokens.len() > room {
             return Err(prompt::too_long("the prompt", read.tokens.len(), room));
         }
-        let queue_ms = self.waited.as_secs_f64() * 1e3;
-        let context = self.generator(length)?;
+        let mut seat = self.seat(Purpose::Write, length)?;
 
         let start = Instant::now();
-        let last_row = prefill(context, &read.tokens, &mut on_event)?;
+        let mut row = prefill(&mut seat, &read.tokens, &mut on_event)?;
         let prefill_ms = start.elapsed().as_secs_f64() * 1e3;
 
         let start = Instant::now();
         let mut writer = Writer::new(request, &read);
-        let mut row = last_row;
+        let mut step = None;
         let mut position = read.tokens.len();
         let stop = loop {
             if writer.log_probabilities.len() >= request.limits.max_tokens as usize
@@ -59,7 +61,7 @@ impl Turn<'_> {
             {
                 break StopReason::MaxTokens;
             }
-            let logits = context.logits(row)?;
+            let logits = seat.logits(row)?;
             let token = if !avoided.is_empty() && writer.log_probabilities.is_empty() {
                 let (share, rest) = without(logits, &avoided)?;
                 avoided_log_probability = Some(share);
@@ -72,6 +74,7 @@ impl Turn<'_> {
             }
             writer.log_probabilities.push(log_probability(logits, token)?);
             chooser.accept(token)?;
+            drop(step.take());
             if writer.write(&model.native.piece(token, false), &mut on_event) {
                 break StopReason::StopText;
             }
@@ -82,9 +85,10 @@ impl Turn<'_> {
             {
                 break StopReason::MaxTokens;
             }
-            decode(context, &[next])?;
+            step = Some(seat.decode(&[next])?);
             row = 0;
         };
+        drop(step);
         writer.finish(stop, &mut on_event);
         Ok(Generation {
             text: writer.text,
@@ -93,7 +97,7 @@ impl Turn<'_> {
             written_tokens: position_of(writer.log_probabilities.len())?,
             token_log_probabilities: writer.log_probabilities,
             avoided_log_probability,
-            queue_ms,
+            queue_ms: seat.waited().as_secs_f64() * 1e3,
             prefill_ms,
             decode_ms: start.elapsed().as_secs_f64() * 1e3,
             prompt_text: read.text,
@@ -104,12 +108,12 @@ impl Turn<'_> {
 /// Reads a prompt from position 0, with an event after each piece; returns the row of the
 /// last piece that carries the logits after the prompt.
 pub(crate) fn prefill(
-    context: &mut NativeContext,
+    seat: &mut Seat<'_>,
     tokens: &[Token],
     on_event: &mut impl FnMut(EngineEvent),
 ) -> Result<usize> {
     let total = position_of(tokens.len())?;
-    let batch = context.shape().batch as usize;
+    let batch = seat.shape().batch as usize;
     let mut done = 0;
     let mut rows = Vec::with_capacity(batch);
     for piece in tokens.chunks(batch) {
@@ -119,7 +123,8 @@ pub(crate) fn prefill(
             done += 1;
             rows.push(Row { token: *token, position, sequence: 0, output: done == tokens.len() });
         }
-        decode(context, &rows)?;
+        // Whoever listens must not hold up the others.
+        drop(seat.decode(&rows)?);
         on_event(EngineEvent::Prefill { done: position_of(done)?, total });
     }
     Ok(rows.len().saturating_sub(1))

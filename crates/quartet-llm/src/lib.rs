@@ -8,8 +8,11 @@
 //! prompt + continuations ────────────────▶ score    ◀── Turn ──┘
 //! ```
 //!
+//! Requests to one model work at the same time: each that writes has a context of its own
+//! (`pool`, `seat`), and their forward passes alternate in order of arrival (`queue`).
+//!
 //! Only the module `native` calls llama.cpp, and only it contains `unsafe`. Everything else
-//! is ordinary Rust over [`Model`] and [`Turn`], the right to use a model now. The program
+//! is ordinary Rust over [`Model`] and [`Turn`], one request's use of a model. The program
 //! itself talks to [`serve_engine`] in a process of its own, because llama.cpp can abort;
 //! using [`Model`] in the same process is for tests and for [`bench`].
 
@@ -21,12 +24,14 @@ mod generate;
 mod model;
 #[allow(unsafe_code, reason = "the one place that calls llama.cpp; each call says why it is sound")]
 mod native;
+mod pool;
 mod ports;
 mod probability;
 mod prompt;
 mod queue;
 mod schema;
 mod score;
+mod seat;
 mod template;
 mod text;
 mod worker;

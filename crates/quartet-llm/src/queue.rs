@@ -7,7 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How often a waiting request looks at its cancel flag.
-const LOOK: Duration = Duration::from_millis(50);
+pub(crate) const LOOK: Duration = Duration::from_millis(50);
 
 /// A line in front of something that only one may use.
 #[derive(Debug, Default)]
@@ -24,6 +24,7 @@ struct Line {
 
 /// The front place; dropping it lets the next one in.
 #[derive(Debug)]
+#[must_use]
 pub(crate) struct Place<'q> {
     queue: &'q Queue,
     ticket: u64,
@@ -59,6 +60,13 @@ impl Queue {
     }
 }
 
+impl Place<'_> {
+    /// Whether somebody waits for this place.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.queue.lock().waiting.len() > 1
+    }
+}
+
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.queue.lock().waiting.retain(|ticket| *ticket != self.ticket);
@@ -91,11 +99,13 @@ mod tests {
                 std::thread::yield_now();
             }
         }
+        assert!(first.is_wanted());
         drop(first);
         for thread in threads {
             thread.join().unwrap();
         }
         drop(sender);
         assert_eq!(order.iter().collect::<Vec<_>>(), [0, 2, 3]);
+        assert!(!queue.enter(&calm).unwrap().is_wanted());
     }
 }

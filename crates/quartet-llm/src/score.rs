@@ -1,10 +1,12 @@
 //! How probable a continuation is.
 
-use crate::generate::{decode, position_of, prefill, unusable};
+use crate::generate::{position_of, prefill, unusable};
 use crate::model::Turn;
-use crate::native::{NativeContext, Row, Token};
+use crate::native::{Row, Token};
+use crate::pool::Purpose;
 use crate::probability::log_sum_exp;
 use crate::prompt;
+use crate::seat::Seat;
 use quartet_types::{Prompt, Result};
 
 impl Turn<'_> {
@@ -13,7 +15,7 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// `PromptTooLong` if the prompt with the longest continuation does not fit; `Cancelled`.
-    pub fn score(&mut self, prompt: &Prompt, continuations: &[String]) -> Result<Vec<Vec<f32>>> {
+    pub fn score(&self, prompt: &Prompt, continuations: &[String]) -> Result<Vec<Vec<f32>>> {
         let model = self.model;
         let read = prompt::read(model, prompt)?;
         let texts: Vec<Vec<Token>> = continuations
@@ -27,17 +29,17 @@ impl Turn<'_> {
             let what = "the prompt with its longest continuation";
             return Err(prompt::too_long(what, whole, length as usize));
         }
-        let context = self.generator(length)?;
-        let row = prefill(context, &read.tokens, &mut |_| {})?;
-        let first = context.logits(row)?.to_vec();
+        let mut seat = self.seat(Purpose::Score, length)?;
+        let row = prefill(&mut seat, &read.tokens, &mut |_| {})?;
+        let first = seat.logits(row)?.to_vec();
         let start = position_of(read.tokens.len())?;
         let mut scores = Vec::with_capacity(texts.len());
         for text in &texts {
-            scores.push(continue_with(context, &first, start, text)?);
-            if !context.forget_from(0, start) {
+            scores.push(continue_with(&mut seat, &first, start, text)?);
+            if !seat.forget_from(start) {
                 // Some kinds of memory cannot forget a part: read the prompt again.
-                context.clear();
-                prefill(context, &read.tokens, &mut |_| {})?;
+                seat.clear();
+                prefill(&mut seat, &read.tokens, &mut |_| {})?;
             }
         }
         Ok(scores)
@@ -45,7 +47,7 @@ impl Turn<'_> {
 }
 
 fn continue_with(
-    context: &mut NativeContext,
+    seat: &mut Seat<'_>,
     first: &[f32],
     start: u32,
     tokens: &[Token],
@@ -53,7 +55,7 @@ fn continue_with(
     let mut scores = Vec::with_capacity(tokens.len());
     let Some((head, targets)) = tokens.split_first() else { return Ok(scores) };
     scores.push(log_probability(first, *head)?);
-    let batch = context.shape().output_rows as usize;
+    let batch = seat.shape().output_rows as usize;
     let mut position = start;
     for (read, wanted) in tokens.chunks(batch).zip(targets.chunks(batch)) {
         let mut rows = Vec::with_capacity(wanted.len());
@@ -62,9 +64,9 @@ fn continue_with(
             rows.push(Row { token: *token, position, sequence: 0, output: true });
             position += 1;
         }
-        decode(context, &rows)?;
+        let _step = seat.decode(&rows)?;
         for (row, target) in wanted.iter().enumerate() {
-            scores.push(log_probability(context.logits(row)?, *target)?);
+            scores.push(log_probability(seat.logits(row)?, *target)?);
         }
     }
     Ok(scores)

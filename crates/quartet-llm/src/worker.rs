@@ -7,6 +7,7 @@ use quartet_types::{
 use quartet_worker::{Handler, Protocol, RequestContext};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::native;
 use crate::queue::Queue;
@@ -19,6 +20,9 @@ pub const ENGINE_ENVIRONMENT: [(&str, &str); 2] =
 
 /// The smallest step of progress that is reported.
 const PROGRESS_STEP: f32 = 0.01;
+
+/// How often an unload looks whether the last request is done.
+const UNLOAD_LOOK: Duration = Duration::from_millis(10);
 
 /// The messages of the engine.
 pub struct EngineProtocol;
@@ -38,8 +42,8 @@ pub fn serve_engine() -> Result<()> {
     quartet_worker::serve::<EngineProtocol>(EngineHandler::new())
 }
 
-/// Owns the loaded models. Requests to one model wait for each other in order of arrival;
-/// different models work at the same time.
+/// Owns the loaded models. Requests to one model advance in turn, token by token; different
+/// models work at the same time.
 #[derive(Default)]
 pub struct EngineHandler {
     models: Mutex<HashMap<ModelId, Arc<Model>>>,
@@ -58,7 +62,7 @@ impl Handler<EngineProtocol> for EngineHandler {
             EngineRequest::Unload(model) => self.unload(&model, context),
             EngineRequest::Generate(request) => {
                 let model = self.model(&request.model)?;
-                let mut turn = model.turn(&cancel)?;
+                let turn = model.turn(&cancel)?;
                 let generation = turn.generate(&request, |event| context.emit(event))?;
                 Ok(EngineReply::Generated(generation))
             }
@@ -135,14 +139,15 @@ impl EngineHandler {
         id: &ModelId,
         context: &RequestContext<EngineProtocol>,
     ) -> Result<EngineReply> {
-        let model = self.models().remove(id);
-        if let Some(model) = model {
-            // Requests that came before still finish; this one is the last in line.
-            let cancelled = model.turn(&context.cancel_flag()).map(drop).err();
-            if let Some(error) = cancelled {
+        let removed = self.models().remove(id);
+        let Some(model) = removed else { return Ok(EngineReply::Done) };
+        // Requests that came before still finish, and only then is the memory given back.
+        while Arc::strong_count(&model) > 1 {
+            if context.is_cancelled() {
                 self.models().entry(id.clone()).or_insert(model);
-                return Err(error);
+                return Err(Error::cancelled());
             }
+            std::thread::sleep(UNLOAD_LOOK);
         }
         Ok(EngineReply::Done)
     }

@@ -60,7 +60,7 @@ fn company_in_a_batch_does_not_move_a_real_vector() {
     let Some(path) = real_model(EMBEDDER) else { return };
     let model = load(&path);
     let texts: Vec<String> = golden().into_iter().map(|sentence| sentence.text).collect();
-    let mut turn = model.turn(&quartet_llm::never()).unwrap();
+    let turn = model.turn(&quartet_llm::never()).unwrap();
     let together = turn.embed(&texts).unwrap();
     for (index, text) in texts.iter().enumerate() {
         let alone = turn.embed(std::slice::from_ref(text)).unwrap();
@@ -83,7 +83,7 @@ fn ask(model: &Model, question: &str, max_tokens: u32) -> (Generation, String) {
 
 fn run(model: &Model, request: &GenerationRequest) -> (Generation, String) {
     let mut streamed = String::new();
-    let mut turn = model.turn(&quartet_llm::never()).unwrap();
+    let turn = model.turn(&quartet_llm::never()).unwrap();
     let generation = turn
         .generate(request, |event| {
             if let EngineEvent::Text(text) = event {
@@ -127,7 +127,7 @@ fn the_small_model_answers_in_its_own_template() {
     let value: serde_json::Value = serde_json::from_str(&run(&model, &asked).0.text).unwrap();
     assert_eq!((value["name"].as_str(), value["age"].as_i64()), (Some("Zoe"), Some(31)));
 
-    let mut turn = model.turn(&quartet_llm::never()).unwrap();
+    let turn = model.turn(&quartet_llm::never()).unwrap();
     let towns = [" Paris", " London", " xylophone"].map(str::to_owned);
     let scores = turn.score(&raw("The capital of France is"), &towns).unwrap();
     let totals: Vec<f32> = scores.iter().map(|score| score.iter().sum()).collect();

@@ -26,13 +26,13 @@ fn request(prompt: Prompt, max_tokens: u32) -> GenerationRequest {
 
 fn generate(model: &Model, request: &GenerationRequest) -> (Generation, Vec<EngineEvent>) {
     let mut events = Vec::new();
-    let mut turn = model.turn(&quartet_llm::never()).unwrap();
+    let turn = model.turn(&quartet_llm::never()).unwrap();
     let generation = turn.generate(request, |event| events.push(event)).unwrap();
     (generation, events)
 }
 
 fn refused(model: &Model, request: &GenerationRequest) -> quartet_types::Error {
-    let mut turn = model.turn(&quartet_llm::never()).unwrap();
+    let turn = model.turn(&quartet_llm::never()).unwrap();
     turn.generate(request, |_| {}).expect_err("the request should have been refused")
 }
 
@@ -99,7 +99,7 @@ fn earlier_requests_leave_nothing_behind() {
         let question = request(raw("where is the lamp"), 40);
         let (first, _) = generate(model, &question);
         let _ = generate(model, &request(raw("something else entirely, and longer"), 60));
-        let mut turn = model.turn(&quartet_llm::never()).unwrap();
+        let turn = model.turn(&quartet_llm::never()).unwrap();
         turn.score(&raw("a"), &["bcd".to_owned(), "e".to_owned()]).unwrap();
         drop(turn);
         let (again, _) = generate(model, &question);
@@ -248,11 +248,72 @@ fn ports_that_are_not_built_are_named() {
     });
 }
 
+/// A prompt that the model goes on with a printable character which is one token, and that
+/// character.
+fn with_plain_first_token(model: &Model) -> (Prompt, String) {
+    ('a'..='z')
+        .find_map(|letter| {
+            let prompt = raw(&format!("the {letter}"));
+            let text = generate(model, &request(prompt.clone(), 1)).0.text;
+            let turn = model.turn(&quartet_llm::never()).unwrap();
+            let tokens = turn.score(&prompt, std::slice::from_ref(&text)).unwrap()[0].len();
+            // Letters of the merges would not tell one token from another.
+            let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            let plain = plain && text.len() == 1 && !"helow".contains(&text);
+            (plain && tokens == 1).then_some((prompt, text))
+        })
+        .expect("no prompt leads to a printable character")
+}
+
+#[test]
+fn an_avoided_reply_never_comes_first_and_its_probability_is_told() {
+    with_model(&tiny::generator(), |model| {
+        let (prompt, likeliest) = with_plain_first_token(model);
+        let free = generate(model, &request(prompt.clone(), 1)).0;
+        assert_eq!((free.text.as_str(), free.avoided_log_probability), (&*likeliest, None));
+        let close = |left: f32, right: f32| assert!((left - right).abs() < 1e-4, "{left} {right}");
+
+        let mut avoiding = request(prompt.clone(), 1);
+        // Only the first token counts, and named twice it counts once.
+        avoiding.avoid_first = vec![likeliest.clone(), format!("{likeliest}{likeliest}")];
+        let avoided = generate(model, &avoiding).0;
+        assert_ne!(avoided.text, likeliest);
+        close(avoided.avoided_log_probability.unwrap(), free.token_log_probabilities[0]);
+        // What is written instead keeps its probability in the unmodified distribution.
+        assert!(avoided.token_log_probabilities[0] <= free.token_log_probabilities[0]);
+
+        // Of several replies the probabilities add up.
+        let pair = [likeliest.clone(), "~".to_owned()];
+        let turn = model.turn(&quartet_llm::never()).unwrap();
+        let scores = turn.score(&prompt, &pair).unwrap();
+        avoiding.avoid_first = pair.to_vec();
+        let sum = (scores[0][0].exp() + scores[1][0].exp()).ln();
+        close(generate(model, &avoiding).0.avoided_log_probability.unwrap(), sum);
+
+        // Drawn at random it comes first now and then, but never when it is avoided.
+        avoiding.avoid_first = vec![likeliest.clone()];
+        let mut drawn_free = 0;
+        for seed in 0..400 {
+            let sampling = Sampling { temperature: 1.0, seed, ..Sampling::greedy() };
+            let free = GenerationRequest { sampling, ..request(prompt.clone(), 1) };
+            drawn_free += u32::from(generate(model, &free).0.text == likeliest);
+            let avoiding = GenerationRequest { sampling: free.sampling, ..avoiding.clone() };
+            assert_ne!(generate(model, &avoiding).0.text, likeliest, "seed {seed}");
+        }
+        assert!(drawn_free > 0, "the seeds never draw it");
+
+        // Later it may come: a model that can write nothing else still writes it second.
+        avoiding.grammar = Some(Grammar::Gbnf(format!("root ::= [~] \"{likeliest}\"")));
+        avoiding.limits.max_tokens = 5;
+        assert_eq!(generate(model, &avoiding).0.text, format!("~{likeliest}"));
+    });
+}
+
 #[test]
 fn scores_are_the_probabilities_of_writing_the_same() {
     with_model(&tiny::generator(), |model| {
         let (written, _) = generate(model, &request(raw("the lamp"), 40));
-        let mut turn = model.turn(&quartet_llm::never()).unwrap();
+        let turn = model.turn(&quartet_llm::never()).unwrap();
         let texts = [written.text.clone(), String::new(), "zz".to_owned(), written.text.clone()];
         let scores = turn.score(&raw("the lamp"), &texts).unwrap();
         assert_eq!(scores[1], Vec::<f32>::new());
@@ -270,7 +331,7 @@ fn scores_are_the_probabilities_of_writing_the_same() {
 #[test]
 fn the_probabilities_of_all_single_bytes_add_up() {
     with_model(&tiny::generator(), |model| {
-        let mut turn = model.turn(&quartet_llm::never()).unwrap();
+        let turn = model.turn(&quartet_llm::never()).unwrap();
         let letters: Vec<String> = (b'!'..=b'~').map(|byte| char::from(byte).to_string()).collect();
         let scores = turn.score(&raw("hello"), &letters).unwrap();
         let sum: f64 = scores.iter().map(|score| f64::from(score[0]).exp()).sum();
@@ -284,7 +345,7 @@ fn cancelled_requests_stop_and_the_model_goes_on() {
         let raised = Arc::new(AtomicBool::new(true));
         assert_eq!(model.turn(&raised).err().unwrap().code, ErrorCode::Cancelled);
         let flag = quartet_llm::never();
-        let mut turn = model.turn(&flag).unwrap();
+        let turn = model.turn(&flag).unwrap();
         let error = turn
             .generate(&request(raw("hello"), 400), |event| {
                 if matches!(event, EngineEvent::Prefill { .. }) {
@@ -303,7 +364,7 @@ fn cancelled_requests_stop_and_the_model_goes_on() {
 #[test]
 fn vectors_have_unit_length_and_do_not_depend_on_company() {
     with_model(&tiny::embedder(), |model| {
-        let mut turn = model.turn(&quartet_llm::never()).unwrap();
+        let turn = model.turn(&quartet_llm::never()).unwrap();
         let texts: Vec<String> = (0..150)
             .map(|index| "the lighthouse lamp . ".repeat(1 + index % 40) + &"sea".repeat(index % 3))
             .collect();
@@ -326,7 +387,7 @@ fn vectors_have_unit_length_and_do_not_depend_on_company() {
 #[test]
 fn a_text_that_does_not_fit_is_named() {
     with_model(&tiny::embedder(), |model| {
-        let mut turn = model.turn(&quartet_llm::never()).unwrap();
+        let turn = model.turn(&quartet_llm::never()).unwrap();
         let texts = ["the sea".to_owned(), "sea ".repeat(520)];
         let error = turn.embed(&texts).unwrap_err();
         assert_eq!(error.code, ErrorCode::PromptTooLong);

@@ -24,6 +24,8 @@ fn main() -> Result<()> {
         println!("ok: loads and streams");
         dies_alone().await;
         println!("ok: dies alone");
+        unloads_after_the_last_word().await;
+        println!("ok: unloads after the last word");
         broken_files().await;
         println!("ok: broken files");
         broken_real_file().await;
@@ -98,8 +100,8 @@ async fn loads_and_streams() {
     let EngineReply::Generated(generation) = reply else { panic!("{reply:?}") };
     assert_eq!(generation.text, streamed);
 
-    // Several requests at once wait for each other and all get the same answer.
-    let calls = (0..4).map(|_| call(&engine, EngineRequest::Generate(request.clone())));
+    // Several requests at once advance in turn, two of them wait, and all get the same answer.
+    let calls = (0..6).map(|_| call(&engine, EngineRequest::Generate(request.clone())));
     for reply in futures_of(calls).await {
         let EngineReply::Generated(other) = reply.unwrap() else { panic!("no generation") };
         assert_eq!(other.text, generation.text);
@@ -159,6 +161,40 @@ async fn dies_alone() {
     // The next request starts a new worker, which knows no model until it is loaded again.
     call(&engine, load_of(&path)).await.unwrap();
     call(&engine, EngineRequest::Generate(short("hello"))).await.unwrap();
+}
+
+/// Two requests are in the middle when the model is unloaded: both are finished first.
+async fn unloads_after_the_last_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiny.gguf");
+    tiny::generator().write(&path).unwrap();
+    let engine = &supervisor();
+    call(engine, load_of(&path)).await.unwrap();
+    let (begun, order) = (&tokio::sync::Semaphore::new(0), &std::sync::Mutex::new(Vec::new()));
+    let write = |name: &'static str| async move {
+        let mut request = short("hello");
+        request.limits.max_tokens = 300;
+        request.grammar = Some(quartet_types::Grammar::Gbnf("root ::= [a-z] root".to_owned()));
+        let mut first = true;
+        let reply = engine
+            .call(EngineRequest::Generate(request), &CallOptions::default(), |event| {
+                if matches!(event, EngineEvent::Text(_)) && std::mem::take(&mut first) {
+                    begun.add_permits(1);
+                }
+            })
+            .await
+            .unwrap();
+        order.lock().unwrap().push(name);
+        let EngineReply::Generated(generation) = reply else { panic!("{reply:?}") };
+        assert_eq!(generation.written_tokens, 300);
+    };
+    let unload = async {
+        let _both = begun.acquire_many(2).await.unwrap();
+        assert_eq!(call(engine, EngineRequest::Unload("test".into())).await, Ok(EngineReply::Done));
+        order.lock().unwrap().push("unloaded");
+    };
+    tokio::join!(write("written"), write("written"), unload);
+    assert_eq!(*order.lock().unwrap(), ["written", "written", "unloaded"]);
 }
 
 /// Loads a file and writes a little with it.

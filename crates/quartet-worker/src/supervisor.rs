@@ -254,7 +254,10 @@ async fn read_frames<P: Protocol>(
     let words = tokio::time::timeout(Duration::from_millis(200), last_words).await;
     let words = words.ok().and_then(std::result::Result::ok).unwrap_or_default();
     let mut text = why.unwrap_or_else(|| describe(status));
-    if let Some(line) = words.iter().rev().find(|line| !line.trim().is_empty()) {
+    // One that was killed from outside had no say in it: its last line is about something else.
+    if status.is_none_or(|status| !was_killed(status))
+        && let Some(line) = words.iter().rev().find(|line| !line.trim().is_empty())
+    {
         text.push_str(": ");
         text.push_str(line.trim());
     }
@@ -291,6 +294,15 @@ fn describe(status: Option<ExitStatus>) -> String {
         Some(code) => format!("ended with status {code}"),
         None => "ended".to_owned(),
     }
+}
+
+fn was_killed(status: ExitStatus) -> bool {
+    #[cfg(unix)]
+    let killed = std::os::unix::process::ExitStatusExt::signal(&status) == Some(9);
+    // Elsewhere a killed process cannot be told from one that ended badly.
+    #[cfg(not(unix))]
+    let killed = status.code().is_none();
+    killed
 }
 
 async fn sleep_until(instant: Option<tokio::time::Instant>) {

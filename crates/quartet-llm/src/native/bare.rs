@@ -2,6 +2,7 @@
 
 use super::context::{ContextShape, NativeContext};
 use super::model::{NativeModel, Token};
+use super::threads::NativeThreads;
 use llama_cpp_sys_2 as sys;
 use quartet_types::{Error, Result};
 use std::sync::Arc;
@@ -27,10 +28,10 @@ pub(crate) fn run(
         batch: crate::model::PREFILL_BATCH,
         sequences: 1,
         output_rows: 1,
-        threads,
         pooling: None,
     };
-    let context = NativeContext::new(model, shape)?;
+    let context = NativeContext::new(model, &Arc::new(NativeThreads::new(threads)), shape)?;
+    let _held = context.hold_threads();
     let failed = || Error::internal("the bare loop failed");
     let mut tokens = tokens.to_vec();
     // SAFETY: batches point to tokens that outlive the call and are no longer than `n_batch`;

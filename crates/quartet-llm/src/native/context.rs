@@ -2,12 +2,13 @@
 
 use super::model::{NativeModel, Token};
 use super::take_complaint;
+use super::threads::NativeThreads;
 use llama_cpp_sys_2 as sys;
 use quartet_types::{Error, ErrorCode, Pooling, Result};
 use std::ffi::c_void;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard};
 
 /// How large a context is and what it is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +21,6 @@ pub(crate) struct ContextShape {
     pub(crate) sequences: u32,
     /// Rows of logits that may be asked for in one call; unused for embeddings.
     pub(crate) output_rows: u32,
-    /// Threads to compute with.
-    pub(crate) threads: u32,
     /// `Some` makes it an embedder: pooled vectors instead of logits.
     pub(crate) pooling: Option<Pooling>,
 }
@@ -48,12 +47,13 @@ pub(crate) enum Decoded {
 /// A context and everything that must live as long as it does.
 pub(crate) struct NativeContext {
     pointer: NonNull<sys::llama_context>,
-    pool: Option<NonNull<sys::ggml_threadpool>>,
     shape: ContextShape,
     vocabulary_size: usize,
     output_width: usize,
     cancel: Arc<AtomicBool>,
     rows: RowBuffers,
+    // Fields are dropped after the context itself is freed.
+    threads: Arc<NativeThreads>,
     model: Arc<NativeModel>,
 }
 
@@ -62,15 +62,9 @@ unsafe impl Send for NativeContext {}
 
 impl Drop for NativeContext {
     fn drop(&mut self) {
-        // SAFETY: both pointers came from their constructors and are freed once, the pool
-        // after the context that uses it.
-        unsafe {
-            sys::llama_free(self.pointer.as_ptr());
-            #[cfg(not(feature = "dynamic-backends"))]
-            if let Some(pool) = self.pool {
-                sys::ggml_threadpool_free(pool.as_ptr());
-            }
-        }
+        // SAFETY: the pointer came from its constructor and is freed once, before the threads
+        // and the model that it uses.
+        unsafe { sys::llama_free(self.pointer.as_ptr()) };
     }
 }
 
@@ -91,9 +85,13 @@ unsafe extern "C" fn is_cancelled(flag: *mut c_void) -> bool {
 }
 
 impl NativeContext {
-    /// Makes a context.
-    pub(crate) fn new(model: &Arc<NativeModel>, shape: ContextShape) -> Result<Self> {
-        let threads = i32::try_from(shape.threads.max(1)).unwrap_or(i32::MAX);
+    /// Makes a context that computes with `threads`.
+    pub(crate) fn new(
+        model: &Arc<NativeModel>,
+        threads: &Arc<NativeThreads>,
+        shape: ContextShape,
+    ) -> Result<Self> {
+        let count = i32::try_from(threads.count()).unwrap_or(i32::MAX);
         let _ = take_complaint();
         // SAFETY: default parameters are valid, the model is loaded and outlives the context
         // because the context holds an `Arc` of it.
@@ -103,8 +101,8 @@ impl NativeContext {
             parameters.n_batch = shape.batch;
             parameters.n_ubatch = shape.batch;
             parameters.n_seq_max = shape.sequences;
-            parameters.n_threads = threads;
-            parameters.n_threads_batch = threads;
+            parameters.n_threads = count;
+            parameters.n_threads_batch = count;
             parameters.n_outputs_max_per_seq = 0;
             parameters.no_perf = true;
             parameters.kv_unified = true;
@@ -139,41 +137,28 @@ impl NativeContext {
         };
         let mut context = Self {
             pointer,
-            pool: None,
             shape,
             vocabulary_size: model.vocabulary_size(),
             output_width: model.output_width(),
             cancel: Arc::new(AtomicBool::new(false)),
             rows: RowBuffers::default(),
+            threads: Arc::clone(threads),
             model: Arc::clone(model),
         };
-        context.attach_pool(threads);
+        // SAFETY: the context is valid, it holds an `Arc` of the threads until it is freed, and
+        // `decode` holds them.
+        unsafe { threads.attach(pointer) };
         context.set_cancel(Arc::new(AtomicBool::new(false)));
         Ok(context)
     }
 
-    /// Gives the context threads of its own; otherwise they would be started for every token.
-    #[cfg(not(feature = "dynamic-backends"))]
-    fn attach_pool(&mut self, threads: i32) {
-        if threads < 2 {
-            return;
-        }
-        // SAFETY: the parameters are initialised by ggml and read during the call only; the
-        // pool is freed after the context.
-        unsafe {
-            let mut parameters = sys::ggml_threadpool_params_default(threads);
-            self.pool = NonNull::new(sys::ggml_threadpool_new(&raw mut parameters));
-            if let Some(pool) = self.pool {
-                sys::llama_attach_threadpool(self.pointer.as_ptr(), pool.as_ptr(), pool.as_ptr());
-            }
-        }
-    }
-
-    #[cfg(feature = "dynamic-backends")]
-    fn attach_pool(&mut self, _threads: i32) {}
-
     pub(super) fn as_ptr(&self) -> *mut sys::llama_context {
         self.pointer.as_ptr()
+    }
+
+    /// The threads it computes with, held for as long as the guard lives.
+    pub(super) fn hold_threads(&self) -> Option<MutexGuard<'_, ()>> {
+        self.threads.hold()
     }
 
     /// The shape it was made with.
@@ -239,6 +224,7 @@ impl NativeContext {
         self.rows.load(rows);
         let batch = self.rows.as_batch();
         let _ = take_complaint();
+        let _held = self.threads.hold();
         // SAFETY: every column of the batch has `n_tokens` entries and outlives the call;
         // size, tokens and sequences were checked above.
         let status = unsafe { sys::llama_decode(self.pointer.as_ptr(), batch) };

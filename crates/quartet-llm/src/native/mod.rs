@@ -5,10 +5,12 @@ pub(crate) mod bare;
 mod context;
 mod model;
 mod sampler;
+mod threads;
 
 pub(crate) use context::{ContextShape, Decoded, NativeContext, Row};
 pub(crate) use model::{NativeModel, Token};
 pub(crate) use sampler::{NativeGrammar, NativeSampler, schema_to_grammar};
+pub(crate) use threads::NativeThreads;
 
 use llama_cpp_sys_2 as sys;
 use quartet_types::Device;

@@ -1,0 +1,95 @@
+//! A context of one's own, and the steps taken with it.
+
+use crate::generate::decode;
+use crate::model::{Model, OUTPUT_ROWS, Turn};
+use crate::native::{ContextShape, NativeContext, Row};
+use crate::pool::{Lease, Purpose};
+use crate::queue::Place;
+use quartet_types::{Error, ErrorCode, Result};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// A context on loan from its model.
+///
+/// Others write at the same time, each with a seat of their own; passes are taken in turn.
+/// What a request writes does not depend on them: contexts share nothing but weights and
+/// threads, and a prompt is cut into the same pieces whether or not somebody waits (pieces of
+/// another size would round differently).
+pub(crate) struct Seat<'m> {
+    model: &'m Model,
+    context: Lease<'m, NativeContext>,
+    cancel: Arc<AtomicBool>,
+}
+
+impl<'m> Turn<'m> {
+    /// Waits for a context of at least `length` tokens, which is empty.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the model is an embedder; `DoesNotFit`; `Cancelled`.
+    pub(crate) fn seat(&self, purpose: Purpose, length: u32) -> Result<Seat<'m>> {
+        let model = self.model;
+        if !model.facts.causal || !model.native.has_decoder() {
+            return Err(Error::new(
+                ErrorCode::InvalidInput,
+                "is an embedding model and cannot write",
+            )
+            .hint("Choose a model with the role `base`.")
+            .about(model.name()));
+        }
+        let shape = ContextShape {
+            context: length,
+            batch: model.prefill_batch().min(length),
+            sequences: 1,
+            output_rows: OUTPUT_ROWS.min(length),
+            pooling: None,
+        };
+        let context = model.pool.borrow(
+            purpose,
+            length,
+            &self.cancel,
+            || model.has_room(length),
+            || NativeContext::new(&model.native, &model.threads, shape),
+        )?;
+        let mut seat = Seat { model, context, cancel: Arc::clone(&self.cancel) };
+        seat.context.set_cancel(Arc::clone(&seat.cancel));
+        seat.clear();
+        Ok(seat)
+    }
+}
+
+impl<'m> Seat<'m> {
+    /// How long it took to get it.
+    pub(crate) fn waited(&self) -> Duration {
+        self.context.waited
+    }
+
+    /// Reads rows, once it is this request's turn. The step lasts until the place is dropped:
+    /// whoever computes with the logits keeps it, because work beside another's pass makes the
+    /// threads of that pass wait for each other.
+    pub(crate) fn decode(&mut self, rows: &[Row]) -> Result<Place<'m>> {
+        let step = self.model.steps.enter(&self.cancel)?;
+        decode(&mut self.context, rows)?;
+        Ok(step)
+    }
+
+    /// Logits after row `index` of the last step.
+    pub(crate) fn logits(&self, index: usize) -> Result<&[f32]> {
+        self.context.logits(index)
+    }
+
+    /// The shape of the context.
+    pub(crate) fn shape(&self) -> ContextShape {
+        self.context.shape()
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.context.clear();
+    }
+
+    /// Forgets from `position` on; false if this kind of memory cannot.
+    pub(crate) fn forget_from(&mut self, position: u32) -> bool {
+        self.context.forget_from(0, position)
+    }
+}
