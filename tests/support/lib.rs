@@ -58,7 +58,12 @@ pub fn has_command(name: &str) -> bool {
         || skip::<()>(&format!("the command `{name}` is absent")).is_some()
 }
 
-fn skip<T>(why: &str) -> Option<T> {
+/// Says why a test is skipped and returns `None`; a failure where everything must be there.
+///
+/// # Panics
+/// With `QUARTET_REQUIRE_DATA` set.
+#[must_use]
+pub fn skip<T>(why: &str) -> Option<T> {
     assert!(std::env::var_os("QUARTET_REQUIRE_DATA").is_none(), "required here: {why}");
     eprintln!("skipped: {why}");
     None

@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Doctor,
     /// Measure speed here: engine, search, start, import.
     Bench(Bench),
+    /// Show the window's pages in a browser of this machine, until Ctrl-C.
+    Serve(Serve),
     /// Be a worker process (used by Quartet itself).
     #[command(hide = true)]
     Worker {
@@ -261,4 +263,14 @@ pub(crate) struct Bench {
     /// Chunks in the largest search collection.
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) chunks: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The port on 127.0.0.1; 0 takes any that is free.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) port: u16,
+    /// Open the browser, too.
+    #[arg(long)]
+    pub(crate) open: bool,
 }

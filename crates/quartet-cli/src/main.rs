@@ -12,6 +12,7 @@ mod importing;
 mod output;
 mod progress;
 mod render;
+mod serve;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -60,6 +61,7 @@ async fn run(command: Command, output: Output) -> Result<ExitCode> {
         }
         Command::Exam(arguments) => answers::exam(&quartet, &arguments, output, &cancel).await,
         Command::Bench(arguments) => bench::bench(&quartet, &arguments, output, &cancel).await,
+        Command::Serve(arguments) => serve::serve(quartet, &arguments, output, &cancel).await,
         Command::Worker { .. } => Err(Error::internal("workers do not start workers")),
     }
 }

@@ -25,6 +25,15 @@ impl Output {
         }
     }
 
+    /// The result of a command that goes on: one line, as JSON or as text, out at once.
+    pub(crate) fn line(self, value: &serde_json::Value, text: &str) {
+        if self.json {
+            write(&mut io::stdout(), &format!("{value}\n"));
+        } else {
+            write(&mut io::stdout(), &format!("{text}\n"));
+        }
+    }
+
     /// More text for people; nothing with JSON.
     pub(crate) fn text(self, text: &str) {
         if !self.json {
