@@ -1,0 +1,81 @@
+/**
+ * What stands behind an answer, sorted for showing. The evidence of the trained methods is
+ * declared here; an answer carries it once its method is there, and is shown without it until then.
+ */
+import type { Answer, SearchHit } from '../bindings';
+
+/** A place to open: a document's page with, perhaps, a passage on it. */
+export interface Place {
+  document: number;
+  title: string;
+  /** Counted from 1. */
+  page: number;
+  /** Characters of the page's text; `null` marks nothing. */
+  span: { start: number; end: number } | null;
+}
+
+/** An expert that generation-augmented generation could have asked. */
+export interface Route {
+  expert: string;
+  /** Distance from the question to the nearest of its prototypes; smaller is closer. */
+  distance: number;
+  chosen: boolean;
+}
+
+/** Generation-augmented generation: which expert was asked, and what it said in its own words. */
+export interface GagEvidence {
+  routes: Route[];
+  background: string;
+}
+
+/** Imagination-augmented generation: the document the model made up. */
+export interface IagEvidence {
+  document: string;
+}
+
+/** Implicit-query retrieval: the passages nearest to the query inside the model. */
+export interface ImpragEvidence {
+  neighbours: { hit: SearchHit; innerProduct: number }[];
+}
+
+/** Evidence of the trained methods. */
+export interface MethodEvidence {
+  gag?: GagEvidence | null;
+  iag?: IagEvidence | null;
+  imprag?: ImpragEvidence | null;
+}
+
+/** Where a passage got to: cited, read without being cited, or only found. */
+export type Stage = 'used' | 'read' | 'found';
+
+/** A passage with its index in [`Answer.retrieved`]. */
+export interface Staged {
+  index: number;
+  hit: SearchHit;
+  /** The number of its citation, from 1; `null` if it is not cited. */
+  citation: number | null;
+}
+
+/** Every passage in the furthest stage it reached. */
+export function stages(answer: Answer): Record<Stage, Staged[]> {
+  const sorted: Record<Stage, Staged[]> = { used: [], read: [], found: [] };
+  answer.retrieved.forEach((hit, index) => {
+    const used = answer.used.indexOf(index);
+    const stage: Stage = used >= 0 ? 'used' : answer.read.includes(index) ? 'read' : 'found';
+    sorted[stage].push({ index, hit, citation: used >= 0 ? used + 1 : null });
+  });
+  sorted.used.sort((a, b) => (a.citation ?? 0) - (b.citation ?? 0));
+  return sorted;
+}
+
+/** The evidence of the answer's own method, where it carries any. */
+export function methodEvidence(answer: Answer): MethodEvidence | null {
+  const { gag, iag, imprag } = answer as Answer & MethodEvidence;
+  return gag || iag || imprag ? { gag, iag, imprag } : null;
+}
+
+/** The place of a passage, or of a span in it. */
+export function placeOf(hit: SearchHit, span: { page: number; start: number; end: number } = hit.passage.span): Place {
+  const { document, title } = hit.passage;
+  return { document, title, page: span.page, span: { start: span.start, end: span.end } };
+}

@@ -1,0 +1,31 @@
+import type { JobState, JobView, Method, MethodStatus, TrainingPreset } from '../bindings';
+
+export const PRESETS: readonly TrainingPreset[] = ['quick', 'standard', 'thorough'];
+
+/** The methods that are trained; the others need no expert. */
+export const TRAINED: readonly Method[] = ['gag', 'iag', 'imprag'];
+
+const UNFINISHED: readonly JobState[] = ['queued', 'running', 'paused', 'interrupted'];
+
+export const isUnfinished = (state: JobState): boolean => UNFINISHED.includes(state);
+export const canPause = (state: JobState): boolean => state === 'queued' || state === 'running';
+export const canResume = (state: JobState): boolean => state === 'paused' || state === 'interrupted';
+
+/** The training jobs: unfinished ones first, then the newest. */
+export function trainingJobs(jobs: JobView[]): JobView[] {
+  const rank = ({ job }: JobView) => (isUnfinished(job.state) ? 0 : 1);
+  return jobs
+    .filter(({ job }) => job.kind === 'train')
+    .sort((one, other) => rank(one) - rank(other) || other.job.created_at - one.job.created_at);
+}
+
+/** The trained methods, in their usual order. */
+export function trainedMethods(statuses: MethodStatus[]): MethodStatus[] {
+  return TRAINED.flatMap((method) => statuses.filter((status) => status.method === method));
+}
+
+/** Whether there is nothing to train in this version. */
+export function nothingToTrain(statuses: MethodStatus[]): boolean {
+  const trained = trainedMethods(statuses);
+  return trained.length > 0 && trained.every(({ state }) => state === 'not_built');
+}

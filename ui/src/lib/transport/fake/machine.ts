@@ -1,0 +1,102 @@
+import type { MethodStatus, Settings } from '../../bindings';
+import type { Handlers } from '../fake';
+
+const methods: MethodStatus[] = [
+  { method: 'none', state: 'ready', needs: null, estimate_seconds: null, can_start: false },
+  { method: 'rag', state: 'ready', needs: null, estimate_seconds: null, can_start: false },
+  { method: 'gag', state: 'needs_training', needs: 'an expert trained on this collection', estimate_seconds: 2400, can_start: true },
+  { method: 'iag', state: 'not_built', needs: 'a later version', estimate_seconds: null, can_start: false },
+  { method: 'imprag', state: 'not_built', needs: 'a later version', estimate_seconds: null, can_start: false },
+];
+
+/** The machine: models, devices, settings, privacy. */
+export function fakeMachine(): Handlers {
+  const defaults: Settings = {
+    base: 'auto',
+    context: 4096,
+    threads: 0,
+    gpu_layers: -1,
+    pdf_seconds: 60,
+    language: 'auto',
+    theme: 'auto',
+  };
+  let settings = defaults;
+  const view = () => ({
+    settings,
+    defaults,
+    file: '/home/anna/.config/quartet/settings.toml',
+    data_folder: '/home/anna/.local/share/quartet',
+    data_bytes: 734_000_000,
+    machine: 'An 8-core processor with 16 GB of memory',
+    cores: 8,
+  });
+  const device = { name: 'CPU', description: 'An 8-core processor', memory_free: 9_000_000_000, memory_total: 16_000_000_000 };
+  const profile = { base: 'small', reason: 'the standard base would read too slowly here', small_tokens_per_second: 210 };
+  const fit = (bytes: number) => ({
+    weight_bytes: bytes,
+    kv_cache_bytes: 48_000_000,
+    compute_bytes: 120_000_000,
+    available_bytes: 9_000_000_000,
+    fits: bytes < 8_000_000_000,
+  });
+  const model = (name: string, role: 'base' | 'expert' | 'embedder', size: number, installed: boolean) => ({
+    name,
+    role,
+    path: installed ? `/home/anna/models/${name}.gguf` : null,
+    size,
+    licence: 'Apache-2.0',
+    description: `A ${role} model.`,
+    fit: fit(size),
+    problem: null,
+    added_by_user: false,
+  });
+  return {
+    hello: () => ({
+      version: '0.1.0',
+      language: settings.language,
+      theme: settings.theme,
+      data_folder: view().data_folder,
+      problems: [],
+    }),
+    methods: () => methods,
+    start_training({ method, collection }) {
+      throw { code: 'not_supported', message: `${method} cannot be trained here`, hint: null, subject: collection };
+    },
+    list_models: () => ({
+      models: [model('small', 'base', 531_000_000, true), model('standard', 'base', 1_900_000_000, false), model('embedder', 'embedder', 36_000_000, true)],
+      base: settings.base,
+      profile,
+      loaded: [{ name: 'small', device: 'CPU', context: 4096 }],
+      folders: ['/home/anna/models'],
+    }),
+    devices: () => [device],
+    add_model: ({ pick }) => ({ ...model(pick, 'base', 900_000_000, true), added_by_user: true }),
+    remove_model: () => ({}),
+    settings: view,
+    save_settings(wanted) {
+      settings = wanted;
+      return view();
+    },
+    diagnose: () => ({
+      version: '0.1.0',
+      machine: view().machine,
+      data: view().data_folder,
+      settings: view().file,
+      model_folders: ['/home/anna/models'],
+      devices: { Ok: [device] },
+      base: profile,
+      fingerprints: { Research: '9f2c' },
+      problems: [],
+    }),
+    privacy: () => ({
+      available: true,
+      processes: [
+        { id: 4211, name: 'window', files: ['/home/anna/.local/share/quartet/library.sqlite'], sockets: [{ family: 'unix', count: 12 }] },
+        { id: 4219, name: 'engine', files: ['/home/anna/models/small.gguf'], sockets: [] },
+      ],
+      internet_sockets: 0,
+      data_folder: view().data_folder,
+      verify: 'lsof -a -i -p 4211,4219',
+    }),
+  };
+}
