@@ -1,8 +1,13 @@
 #!/bin/sh
 # Finds out which tools the build lacks, says so, and installs them with the system's package manager.
 # Prints one line and changes nothing when all are there. Rust is never installed, only asked for.
+#
+#   setup.sh            what the terminal program takes
+#   setup.sh window     and what the window takes
+#   setup.sh tests      and what the tests take
 set -eu
 cd "$(dirname "$0")/.."
+purpose=${1:-terminal}
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
@@ -29,6 +34,30 @@ have_libclang || need libclang
 { have pkg-config || have pkgconf; } || need pkg-config
 have python3 || need python3
 python3 -m pip --version >/dev/null 2>&1 || need pip
+have node || need node
+have npm || need npm
+
+is_linux() { [ "$(uname -s)" = Linux ]; }
+
+if [ "$purpose" != terminal ] && is_linux; then
+    # Windows and macOS bring their own web view.
+    pkg-config --exists webkit2gtk-4.1 2>/dev/null || need webkit
+    pkg-config --exists gtk+-3.0 2>/dev/null || need gtk
+    pkg-config --exists librsvg-2.0 2>/dev/null || need librsvg
+    have file || need file
+fi
+if [ "$purpose" = tests ] && is_linux; then
+    have WebKitWebDriver || need webkit-driver
+    have Xvfb || need xvfb
+    have xauth || need xauth
+    have xdotool || need xdotool
+    { have chromium || have chromium-browser || have google-chrome; } || need chromium
+    /usr/bin/python3 -c 'import gi; gi.require_version("Gtk", "3.0")' 2>/dev/null || need gtk-for-python
+    fc-list 2>/dev/null | grep -q . || need fonts
+    have strace || need strace
+    have ip || need iproute2
+    have pdftotext || need pdftotext
+fi
 
 manager=""
 for candidate in apt-get dnf pacman zypper brew; do
@@ -40,6 +69,37 @@ package_for() {
     case "$manager:$1" in
         apt-get:c++) echo g++ ;;
         apt-get:libclang) echo clang libclang-dev ;;
+        apt-get:node) echo nodejs ;;
+        apt-get:webkit) echo libwebkit2gtk-4.1-dev ;;
+        apt-get:gtk) echo libgtk-3-dev ;;
+        apt-get:librsvg) echo librsvg2-dev ;;
+        apt-get:webkit-driver) echo webkit2gtk-driver ;;
+        apt-get:gtk-for-python) echo python3-gi gir1.2-gtk-3.0 ;;
+        apt-get:fonts) echo fontconfig fonts-dejavu-core ;;
+        apt-get:pdftotext) echo poppler-utils ;;
+        dnf:webkit) echo webkit2gtk4.1-devel ;;
+        dnf:gtk) echo gtk3-devel ;;
+        dnf:librsvg) echo librsvg2-devel ;;
+        dnf:node) echo nodejs ;;
+        dnf:npm) echo nodejs-npm ;;
+        dnf:gtk-for-python) echo python3-gobject gtk3 ;;
+        dnf:fonts) echo fontconfig dejavu-sans-fonts ;;
+        dnf:iproute2) echo iproute ;;
+        pacman:webkit) echo webkit2gtk-4.1 ;;
+        pacman:gtk) echo gtk3 ;;
+        pacman:node) echo nodejs ;;
+        pacman:xvfb) echo xorg-server-xvfb ;;
+        pacman:xauth) echo xorg-xauth ;;
+        dnf:xvfb) echo xorg-x11-server-Xvfb ;;
+        dnf:xauth) echo xorg-x11-xauth ;;
+        pacman:gtk-for-python) echo python-gobject ;;
+        pacman:fonts) echo fontconfig ttf-dejavu ;;
+        zypper:webkit) echo webkit2gtk3-devel ;;
+        zypper:gtk) echo gtk3-devel ;;
+        zypper:librsvg) echo librsvg-devel ;;
+        zypper:node) echo nodejs ;;
+        dnf:pdftotext | zypper:pdftotext) echo poppler-utils ;;
+        pacman:pdftotext | brew:pdftotext) echo poppler ;;
         dnf:c++ | zypper:c++) echo gcc-c++ ;;
         dnf:libclang) echo clang clang-devel ;;
         zypper:libclang) echo clang clang-devel ;;
@@ -103,4 +163,11 @@ if [ "$oldest" != "$wanted" ]; then
     echo "hint: $how_to_get_rust" >&2
     exit 1
 fi
-echo "Tools: ready (cargo $found, cmake $(cmake --version | sed -n '1s/.* //p'))"
+node_wanted=20
+node_found=$(node --version 2>/dev/null | sed 's/^v//; s/\..*//')
+if [ "${node_found:-0}" -lt "$node_wanted" ]; then
+    echo "error: Node.js ${node_found:-} is too old: the pages of the window need $node_wanted or newer to be built" >&2
+    echo "hint: install a newer one from https://nodejs.org or your distribution's backports, run make again" >&2
+    exit 1
+fi
+echo "Tools: ready (cargo $found, node $(node --version | tr -d v), cmake $(cmake --version | sed -n '1s/.* //p'))"
