@@ -35,6 +35,7 @@ describe('for everyone', { skip }, () => {
         const page = await openPage(browser, servers[state], { colorScheme });
         await page.addInitScript(axe);
         await page.reload();
+        if (state === 'full') await page.getByText('samples', { exact: true }).first().click();
         for (const view of VIEWS) {
           await page.getByRole('navigation').first().getByRole('button', { name: view, exact: true })
             .or(page.getByRole('link', { name: view, exact: true })).first().click();
@@ -94,6 +95,9 @@ describe('for everyone', { skip }, () => {
     await page.getByTestId('turn').first().waitFor();
     await page.waitForTimeout(500);
     assert.ok((await elements()) < 4000, `${await elements()} elements for 5,000 turns`);
+    const end = await page.getByTestId('turn').last().boundingBox();
+    const composer = await page.getByTestId('composer').boundingBox();
+    assert.ok(end.y + end.height <= composer.y + 4, 'the last turn is whole above the composer');
     await picture(page, 'long-chat');
     assert.deepEqual(page.complaints, []);
     await page.context().close();

@@ -10,15 +10,17 @@ import { desktop, environment, screenshots, start, until } from './machine.mjs';
 
 export { By, Key };
 
-const PORT = 4700 + (process.pid % 200);
+/** A port of its own for every driver: the one before may not have let go of its own yet. */
+let port = 4700 + (process.pid % 200) * 10;
 
 /** Opens the window on a data folder. */
 export async function openWindow(home) {
   const env = { ...environment(home), TAURI_AUTOMATION: 'true', TAURI_WEBVIEW_AUTOMATION: 'true' };
-  const driver = start('WebKitWebDriver', [`--port=${PORT}`], { env });
-  await until('the driver listens', () => fetch(`http://127.0.0.1:${PORT}/status`).then((reply) => reply.ok));
+  port += 1;
+  const server = `http://127.0.0.1:${port}`;
+  const driver = start('WebKitWebDriver', [`--port=${port}`], { env });
+  await until('the driver listens', () => fetch(`${server}/status`).then((reply) => reply.ok));
   // The driver starts the program it is given, and wants to hear of no browser's name.
-  const server = `http://127.0.0.1:${PORT}`;
   const alwaysMatch = { 'webkitgtk:browserOptions': { binary: desktop, args: [] } };
   const reply = await fetch(`${server}/session`, {
     method: 'POST',
