@@ -13,7 +13,7 @@ const skip = obstacle(quartet, chromiumPath);
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const VIEWS = ['Chat', 'Documents', 'Models', 'Experts', 'Settings', 'Privacy'];
 
-describe('for everyone', { skip }, () => {
+describe('for everyone', { skip, timeout: 600_000 }, () => {
   const empty = newHome();
   const full = newHome();
   let servers, browser;

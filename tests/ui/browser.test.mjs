@@ -10,7 +10,7 @@ const skip = obstacle(quartet, chromiumPath);
 const QUESTION = 'What does a night in the guest room cost?';
 const SLOW = 180_000;
 
-describe('in a browser', { skip }, () => {
+describe('in a browser', { skip, timeout: 600_000 }, () => {
   const home = newHome();
   let server, browser, page;
 

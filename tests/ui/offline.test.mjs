@@ -11,7 +11,7 @@ import { dragOnto } from './support/drag.mjs';
 
 const skip = obstacle(desktop, quartet, 'strace', 'xdotool', '/usr/bin/python3');
 
-test('no internet socket in a whole use of the window', { skip }, async () => {
+test('no internet socket in a whole use of the window', { skip, timeout: 600_000 }, async () => {
   const home = newHome();
   const trace = join(home, 'trace.txt');
   const watch = ['-f', '-qq', '-e', 'trace=socket,connect,bind,listen,sendto', '-o', trace, desktop];

@@ -12,7 +12,7 @@ const skip = obstacle(desktop, quartet, 'WebKitWebDriver', 'xdotool', '/usr/bin/
 const QUESTION = 'What does a night in the guest room cost?';
 const finished = '[data-testid=answer][data-phase=finished]';
 
-describe('the window', { skip }, () => {
+describe('the window', { skip, timeout: 600_000 }, () => {
   const home = newHome();
   let window;
 
@@ -110,7 +110,7 @@ describe('the window', { skip }, () => {
   });
 });
 
-describe('a window that is killed', { skip }, () => {
+describe('a window that is killed', { skip, timeout: 600_000 }, () => {
   test('in the middle of an import loses nothing', async () => {
     const home = newHome();
     let window = await openWindow(home);

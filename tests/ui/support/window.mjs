@@ -6,15 +6,23 @@ import { join } from 'node:path';
 import { By, Key, Session, WebDriver } from 'selenium-webdriver';
 import http from 'selenium-webdriver/http/index.js';
 import { dragOnto } from './drag.mjs';
-import { desktop, environment, screenshots, start, until } from './machine.mjs';
+import { desktop, environment, pause, screenshots, start, until } from './machine.mjs';
 
 export { By, Key };
 
 /** A port of its own for every driver: the one before may not have let go of its own yet. */
 let port = 4700 + (process.pid % 200) * 10;
 
-/** Opens the window on a data folder. */
+/** Opens the window on a data folder. A driver that does not answer is left for another one. */
 export async function openWindow(home) {
+  try {
+    return await tryToOpenWindow(home);
+  } catch {
+    return tryToOpenWindow(home);
+  }
+}
+
+async function tryToOpenWindow(home) {
   const env = { ...environment(home), TAURI_AUTOMATION: 'true', TAURI_WEBVIEW_AUTOMATION: 'true' };
   port += 1;
   const server = `http://127.0.0.1:${port}`;
@@ -25,6 +33,7 @@ export async function openWindow(home) {
   const reply = await fetch(`${server}/session`, {
     method: 'POST',
     body: JSON.stringify({ capabilities: { alwaysMatch } }),
+    signal: AbortSignal.timeout(60_000),
   });
   const { value } = await reply.json();
   if (!reply.ok) throw new Error(`no session: ${value.message}`);
@@ -86,7 +95,8 @@ export class Window {
   }
 
   async close() {
-    await this.page.quit().catch(() => {});
-    this.driver.kill();
+    // A window that was killed may leave its driver without an answer.
+    await Promise.race([this.page.quit().catch(() => {}), pause(5000)]);
+    this.driver.kill('SIGKILL');
   }
 }
