@@ -1,5 +1,4 @@
 import sys,json,random,struct
-sys.path.insert(0,'/tmp/quartet/train/py')
 import numpy as np, gguf
 from gguf import quants, GGMLQuantizationType as T
 rng=np.random.default_rng(3)
@@ -18,4 +17,4 @@ for name in ['F16','BF16','Q4_0','Q4_1','Q5_0','Q5_1','Q8_0','Q2_K','Q3_K','Q4_K
     assert np.isfinite(y).all(),name
     # digest of positions: keep every 7th value
     out[name]={'bytes':raw.tobytes().hex(),'values':[float('%.7g'%v) for v in y[::7]]}
-json.dump(out,open('/tmp/quartet/train/quartet-train/tests/fixtures/quantised.json','w'),separators=(',',':'))
+json.dump(out,open('tests/fixtures/quantised.json','w'),separators=(',',':'))
