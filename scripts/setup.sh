@@ -55,6 +55,7 @@ if [ "$purpose" = tests ] && is_linux; then
     /usr/bin/python3 -c 'import gi; gi.require_version("Gtk", "3.0")' 2>/dev/null || need gtk-for-python
     fc-list 2>/dev/null | grep -q . || need fonts
     have strace || need strace
+    have pgrep || need procps
     have ip || need iproute2
     have pdftotext || need pdftotext
 fi
@@ -85,6 +86,7 @@ package_for() {
         dnf:gtk-for-python) echo python3-gobject gtk3 ;;
         dnf:fonts) echo fontconfig dejavu-sans-fonts ;;
         dnf:iproute2) echo iproute ;;
+        dnf:procps | pacman:procps) echo procps-ng ;;
         pacman:webkit) echo webkit2gtk-4.1 ;;
         pacman:gtk) echo gtk3 ;;
         pacman:node) echo nodejs ;;
