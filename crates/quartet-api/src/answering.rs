@@ -190,7 +190,7 @@ impl Quartet {
         if request.follow_up
             && let Some(chat) = self.last_chat(&request.collection).await?
         {
-            question.history = self.last_turns(chat).await?;
+            question.history = self.turns_before(chat, None).await?;
         }
         let answering = self
             .prepare(

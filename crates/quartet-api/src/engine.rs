@@ -153,8 +153,12 @@ impl Reader for BaseReader {
         continuations: Vec<String>,
         cancel: &CancellationToken,
     ) -> Result<Vec<Vec<f32>>> {
-        let request =
-            EngineRequest::Score { model: self.model.name.clone(), prompt, continuations };
+        let request = EngineRequest::Score {
+            model: self.model.name.clone(),
+            prompt,
+            continuations,
+            adapters: Vec::new(),
+        };
         match self.engine.call(request, cancel, |_| {}).await? {
             EngineReply::Scored(scores) => Ok(scores),
             other => Err(unexpected(&other)),

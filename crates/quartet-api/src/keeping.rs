@@ -194,11 +194,18 @@ impl Quartet {
         self.library.cancel_job(job).await
     }
 
-    /// The last turns of a conversation, oldest first: what a follow-up leans on.
-    pub(crate) async fn last_turns(&self, chat: ChatId) -> Result<Vec<Turn>> {
+    /// The last turns of a conversation before `asked`, oldest first: what a follow-up leans
+    /// on. `asked` is the turn in the making, where it is noted already.
+    pub(crate) async fn turns_before(
+        &self,
+        chat: ChatId,
+        asked: Option<TurnId>,
+    ) -> Result<Vec<Turn>> {
         let heads = self.library.open_chat(chat).await?.turns;
-        let last = heads.iter().rev().take(REMEMBERED_TURNS).rev();
-        let last: Vec<TurnId> = last.map(|turn| turn.id).collect();
+        let earlier = heads.iter().filter(|turn| Some(turn.id) != asked);
+        let mut last: Vec<TurnId> =
+            earlier.rev().take(REMEMBERED_TURNS).map(|turn| turn.id).collect();
+        last.reverse();
         let turns = self.library.turns(&last).await?;
         // Of several answers to one question the best informed speaks for the turn.
         let answers = turns.into_iter().filter_map(|turn| {

@@ -7,6 +7,7 @@ use super::{Desk, lock};
 use crate::Quartet;
 use quartet_methods::{Question, check_built};
 use quartet_types::{Answer, AnswerEvent, Error, ErrorCode, Method, Result, TurnHead, TurnId};
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -49,9 +50,13 @@ impl Desk {
             check_built(method)?;
         }
         let cancel = self.closing.child_token();
-        if lock(&self.runs).insert(request.run.clone(), cancel.clone()).is_some() {
-            return Err(Error::new(ErrorCode::InvalidInput, "this run is under way already"));
-        }
+        match lock(&self.runs).entry(request.run.clone()) {
+            // The one under way keeps its own way of being stopped.
+            Entry::Occupied(_) => {
+                return Err(Error::new(ErrorCode::InvalidInput, "this run is under way already"));
+            }
+            Entry::Vacant(place) => place.insert(cancel.clone()),
+        };
         let quartet = self.quartet();
         let noted = quartet
             .library
@@ -102,7 +107,7 @@ impl Run {
     async fn answer_all(&self) -> Result<()> {
         let chat = self.quartet.library.chat(self.request.chat).await?;
         let mut question = Question::fresh(self.request.question.trim());
-        question.history = self.quartet.last_turns(self.request.chat).await?;
+        question.history = self.quartet.turns_before(self.request.chat, Some(self.turn)).await?;
         let answering = self
             .quartet
             .prepare(

@@ -98,8 +98,8 @@ impl Desk {
 
     pub(super) async fn import_pick(self: &Arc<Self>, request: ImportPick) -> Result<JobView> {
         let quartet = self.quartet();
-        let collection = quartet.create_collection(request.collection.trim()).await?;
         let paths = self.take_pick(&request.pick)?;
+        let collection = quartet.create_collection(request.collection.trim()).await?;
         let job = Importer::queue(&quartet.library, &collection.name, &paths).await?;
         if request.link {
             for folder in paths.iter().filter(|path| path.is_dir()) {

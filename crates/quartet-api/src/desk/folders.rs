@@ -19,7 +19,8 @@ const QUIET: Duration = Duration::from_secs(2);
 pub(super) struct FolderWatch {
     watcher: Option<RecommendedWatcher>,
     folders: HashMap<i64, PathBuf>,
-    changed: HashMap<i64, Instant>,
+    /// When each was last seen to change; `None` where that was before we looked.
+    changed: HashMap<i64, Option<Instant>>,
 }
 
 impl FolderWatch {
@@ -28,7 +29,7 @@ impl FolderWatch {
         let quiet: BTreeSet<i64> = self
             .changed
             .iter()
-            .filter(|(_, changed)| changed.elapsed() >= QUIET)
+            .filter(|(_, changed)| changed.is_none_or(|at| at.elapsed() >= QUIET))
             .map(|(folder, _)| *folder)
             .collect();
         self.changed.retain(|folder, _| !quiet.contains(folder));
@@ -78,7 +79,7 @@ impl Desk {
                 .map(|(id, _)| *id)
                 .collect();
             for id in touched {
-                watch.changed.insert(id, Instant::now());
+                watch.changed.insert(id, Some(Instant::now()));
             }
             drop(watch);
             desk.wake_when_quiet(&runtime);
@@ -91,7 +92,7 @@ impl Desk {
                 let _ = watcher.watch(&path, RecursiveMode::Recursive);
             }
             if !watch.folders.contains_key(&folder.id) && folder.found {
-                watch.changed.insert(folder.id, Instant::now() - QUIET);
+                watch.changed.insert(folder.id, None);
             }
         }
         watch.folders =

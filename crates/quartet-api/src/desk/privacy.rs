@@ -10,7 +10,9 @@ use std::fs;
 use std::path::Path;
 
 /// Files of the system say nothing about the user's data.
-const SYSTEM: &[&str] = &["/usr/", "/lib", "/etc/", "/proc/", "/sys/", "/dev/", "/bin/", "/run/"];
+const SYSTEM: &[&str] = &[
+    "/usr/", "/lib/", "/lib32/", "/lib64/", "/etc/", "/proc/", "/sys/", "/dev/", "/bin/", "/run/",
+];
 
 impl Desk {
     pub(super) async fn privacy(&self, _: Nothing) -> Result<PrivacyView> {

@@ -6,7 +6,7 @@ use super::{Desk, lock};
 use crate::Quartet;
 use quartet_types::{Error, ErrorCode, Job, JobId, JobKind, JobProgress, JobState, Result};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -26,8 +26,8 @@ const PAUSE_PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Runner {
     wake: Notify,
     running: Mutex<Option<(JobId, CancellationToken)>>,
-    /// Somebody needs the right to write; no job begins meanwhile.
-    held: AtomicBool,
+    /// How many need the right to write; no job begins meanwhile.
+    held: AtomicUsize,
     ended: CancellationToken,
     /// Which job brings which linked folder up to date.
     pub(super) syncing: Mutex<HashMap<JobId, i64>>,
@@ -40,6 +40,27 @@ impl Runner {
 
     pub(super) async fn stopped(&self) {
         self.ended.cancelled().await;
+    }
+
+    fn is_held(&self) -> bool {
+        self.held.load(Ordering::Acquire) > 0
+    }
+}
+
+/// Keeps jobs from beginning for as long as it lives, however its holder ends.
+struct Hold<'a>(&'a Runner);
+
+impl<'a> Hold<'a> {
+    fn new(runner: &'a Runner) -> Self {
+        runner.held.fetch_add(1, Ordering::AcqRel);
+        Self(runner)
+    }
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.0.held.fetch_sub(1, Ordering::AcqRel);
+        self.0.wake();
     }
 }
 
@@ -95,7 +116,7 @@ impl Desk {
     /// Runs jobs until the desk closes.
     pub(super) async fn run_jobs(self: Arc<Self>) {
         while !self.closing.is_cancelled() {
-            if self.runner.held.load(Ordering::Acquire) {
+            if self.runner.is_held() {
                 self.rest(BUSY_PAUSE / 10).await;
                 continue;
             }
@@ -137,13 +158,13 @@ impl Desk {
         let quartet = self.quartet();
         let stored = quartet.library.job(id).await?;
         let names = collection_names(&quartet).await?;
-        let told = Mutex::new((Instant::now() - TELL_EVERY, Instant::now()));
+        let told = Mutex::new((None::<Instant>, Instant::now()));
         let on_progress = |progress: &JobProgress| {
             let mut told = lock(&told);
-            if told.0.elapsed() < TELL_EVERY {
+            if told.0.is_some_and(|at| at.elapsed() < TELL_EVERY) {
                 return;
             }
-            told.0 = Instant::now();
+            told.0 = Some(Instant::now());
             let mut job = stored.clone();
             job.state = JobState::Running;
             job.progress = progress.clone();
@@ -183,7 +204,7 @@ impl Desk {
 
     /// Whether it is the desk itself that stops jobs now.
     fn interrupts(&self) -> bool {
-        self.closing.is_cancelled() || self.runner.held.load(Ordering::Acquire)
+        self.closing.is_cancelled() || self.runner.is_held()
     }
 
     /// Does something that needs the right to write: a running job of ours stops at a
@@ -192,7 +213,7 @@ impl Desk {
         &self,
         work: impl AsyncFnOnce() -> Result<T>,
     ) -> Result<T> {
-        self.runner.held.store(true, Ordering::Release);
+        let hold = Hold::new(&self.runner);
         let running = lock(&self.runner.running).clone();
         if let Some((_, cancel)) = running {
             cancel.cancel();
@@ -202,8 +223,7 @@ impl Desk {
             }
         }
         let outcome = work().await;
-        self.runner.held.store(false, Ordering::Release);
-        self.runner.wake();
+        drop(hold);
         outcome
     }
 
