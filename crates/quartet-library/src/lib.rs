@@ -29,14 +29,17 @@ pub mod dense;
 mod fusion;
 mod import;
 mod index;
+mod lease;
 mod lexical;
 mod lock;
 pub mod ports;
 mod search;
 mod store;
 
+pub use lease::JobLease;
 pub use import::{ImportReport, Importer};
 pub use ports::{Embedder, PageReader, ReadDocument};
 pub use search::SearchMode;
 pub use store::Library;
+pub use store::artefacts::StoredArtefact;
 pub use store::journal::{Change, JournalEntry};

@@ -19,24 +19,18 @@ mod steps;
 use crate::ports::{Embedder, PageReader};
 use crate::store::Library;
 use crate::store::documents::{FileFacts, enqueue, hand_over, remove};
-use crate::store::jobs::Wish;
 use crate::store::journal::{self, Change};
 use files::Found;
 use pace::Pace;
 use quartet_types::{
-    Collection, Document, DocumentId, DocumentStatus, Error, ErrorCode, JobId, JobKind,
-    JobProgress, JobState, ProgressUnit, Result,
+    Collection, Document, DocumentId, DocumentStatus, Error, JobId, JobKind,
+    JobProgress, ProgressUnit, Result,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-/// How often a running import looks for the user's wishes.
-const WISH_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What an import takes.
 pub struct Importer<'a> {
@@ -161,19 +155,7 @@ impl Importer<'_> {
     /// # Errors
     /// `NotFound`; `InvalidInput` if it has ended; else as [`Importer::import`].
     pub async fn resume(&self, job: JobId, cancel: &CancellationToken) -> Result<ImportReport> {
-        let stored = self.library.job(job).await?;
-        match stored.state {
-            JobState::Paused | JobState::Interrupted | JobState::Queued => {}
-            JobState::Running => {
-                return Err(Error::new(ErrorCode::Busy, format!("job {job} is running")));
-            }
-            _ => {
-                return Err(Error::new(
-                    ErrorCode::InvalidInput,
-                    format!("job {job} has already ended"),
-                ));
-            }
-        }
+        self.library.job(job).await?.check_resumable()?;
         self.run(self.library.job_request(job).await?, cancel).await
     }
 
@@ -183,37 +165,13 @@ impl Importer<'_> {
         cancel: &CancellationToken,
     ) -> Result<ImportReport> {
         let found = files::find(&request.paths, request.retry)?;
-        let _lock = self.library.lock()?;
+        // Before the collection is made: whoever has to wait leaves nothing behind.
+        drop(self.library.lock()?);
         let collection = self.library.create_collection(&request.collection).await?;
-        let job = self.library.start_job(JobKind::Import, collection.id, &request).await?;
-
-        // The user's wishes reach this process through the store, or through `cancel`.
-        let stop = cancel.child_token();
-        let given_up = Arc::new(AtomicBool::new(false));
-        let watch = tokio::spawn(watch_for_wishes(
-            Arc::clone(self.library),
-            job,
-            stop.clone(),
-            Arc::clone(&given_up),
-        ));
-        let outcome = self.work(&collection, &request, found, job, &stop).await;
-        watch.abort();
-
-        let state = match &outcome {
-            Ok(_) => JobState::Finished,
-            Err(error)
-                if error.code == ErrorCode::Cancelled && given_up.load(Ordering::Relaxed) =>
-            {
-                JobState::Cancelled
-            }
-            Err(error) if error.code == ErrorCode::Cancelled => JobState::Paused,
-            Err(_) => JobState::Failed,
-        };
-        let stored = self.library.set_job_state(job, state, outcome.as_ref().err()).await;
-        if outcome.is_ok() {
-            stored?;
-        }
-        outcome
+        let lease =
+            self.library.begin_job(JobKind::Import, collection.id, &request, cancel).await?;
+        let outcome = self.work(&collection, &request, found, lease.id(), lease.stop()).await;
+        lease.end(outcome).await
     }
 
     async fn work(
@@ -393,23 +351,4 @@ async fn requeue(
         .execute(connection)
         .await
         .map(|_| ())
-}
-
-async fn watch_for_wishes(
-    library: Arc<Library>,
-    job: JobId,
-    stop: CancellationToken,
-    given_up: Arc<AtomicBool>,
-) {
-    loop {
-        tokio::time::sleep(WISH_INTERVAL).await;
-        match library.job_wish(job).await {
-            None => {}
-            Some(wish) => {
-                given_up.store(wish == Wish::Cancel, Ordering::Relaxed);
-                stop.cancel();
-                return;
-            }
-        }
-    }
 }

@@ -88,6 +88,7 @@ impl<'a> Pace<'a> {
     pub(super) async fn finish(&mut self) {
         let files = self.documents.1;
         self.progress = JobProgress {
+            point: None,
             stage: "done".to_owned(),
             subject: None,
             done: files,

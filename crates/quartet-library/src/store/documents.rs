@@ -115,26 +115,45 @@ impl Library {
         .fetch_all(&self.pool)
         .await
         .map_err(|error| self.failed(&error))?;
-        Ok(rows
-            .iter()
-            .map(|row| {
-                let chunk = ChunkId(row.get("id"));
-                let passage = Passage {
-                    chunk,
-                    document: DocumentId(row.get("document_id")),
-                    title: row.get("title"),
-                    path: row.get("path"),
-                    span: PageSpan {
-                        page: PageNumber(small(row.get("page"))),
-                        start: small(row.get("span_start")),
-                        end: small(row.get("span_end")),
-                    },
-                    heading: row.get("heading"),
-                    text: row.get("text"),
-                };
-                (chunk, passage)
-            })
-            .collect())
+        Ok(rows.iter().map(passage).map(|passage| (passage.chunk, passage)).collect())
+    }
+
+    /// Every passage of a collection that can be searched, document by document in the order
+    /// of their paths, each from its beginning: the order does not depend on when a document
+    /// came.
+    ///
+    /// # Errors
+    /// If the library cannot be read.
+    pub async fn all_passages(&self, collection: CollectionId) -> Result<Vec<Passage>> {
+        let rows = sqlx::query(
+            "SELECT chunks.*, documents.title, documents.path
+               FROM chunks JOIN documents ON documents.id = chunks.document_id
+              WHERE documents.collection_id = ? AND documents.status IN ('ready', 'missing')
+                AND documents.duplicate_of IS NULL AND documents.replaces IS NULL
+              ORDER BY documents.path, chunks.ordinal",
+        )
+        .bind(collection.0)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error))?;
+        Ok(rows.iter().map(passage).collect())
+    }
+}
+
+/// A row of `chunks` with its document's title and path.
+fn passage(row: &SqliteRow) -> Passage {
+    Passage {
+        chunk: ChunkId(row.get("id")),
+        document: DocumentId(row.get("document_id")),
+        title: row.get("title"),
+        path: row.get("path"),
+        span: PageSpan {
+            page: PageNumber(small(row.get("page"))),
+            start: small(row.get("span_start")),
+            end: small(row.get("span_end")),
+        },
+        heading: row.get("heading"),
+        text: row.get("text"),
     }
 }
 

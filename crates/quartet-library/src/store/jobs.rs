@@ -1,7 +1,7 @@
 //! Jobs as stored: what was asked for, how far it is, and what the user wishes of it.
 
 use super::{Library, now};
-use crate::lock::WriterLock;
+use crate::lock::{WriterLock, lock_file};
 use quartet_types::{
     CollectionId, Error, ErrorCode, Job, JobId, JobKind, JobProgress, JobState, Result,
 };
@@ -22,7 +22,8 @@ impl Library {
     /// # Errors
     /// If the library cannot be read.
     pub async fn jobs(&self) -> Result<Vec<Job>> {
-        let abandoned = WriterLock::is_free(&self.root);
+        let idle = |kind| WriterLock::is_free(&self.root, lock_file(kind));
+        let abandoned = [JobKind::Import, JobKind::Train].map(|kind| (lock_file(kind), idle(kind)));
         let rows = sqlx::query("SELECT * FROM jobs ORDER BY id DESC LIMIT 1000")
             .fetch_all(&self.pool)
             .await
@@ -32,9 +33,11 @@ impl Library {
             .map(|row| {
                 let state: JobState = from_text(row.get("state")).unwrap_or(JobState::Failed);
                 let error: Option<String> = row.get("error");
+                let kind = from_text(row.get("kind")).unwrap_or(JobKind::Import);
+                let abandoned = abandoned.contains(&(lock_file(kind), true));
                 Job {
                     id: JobId(row.get("id")),
-                    kind: from_text(row.get("kind")).unwrap_or(JobKind::Import),
+                    kind,
                     collection: row.get::<Option<i64>, _>("collection_id").map(CollectionId),
                     state: if abandoned && state == JobState::Running {
                         JobState::Interrupted
@@ -126,7 +129,10 @@ impl Library {
     }
 
     /// The request of a job.
-    pub(crate) async fn job_request<T: DeserializeOwned>(&self, id: JobId) -> Result<T> {
+    ///
+    /// # Errors
+    /// `Corrupt` if it is of another kind.
+    pub async fn job_request<T: DeserializeOwned>(&self, id: JobId) -> Result<T> {
         let row = sqlx::query("SELECT request FROM jobs WHERE id = ?")
             .bind(id.0)
             .fetch_one(&self.pool)
@@ -151,7 +157,7 @@ impl Library {
 
     /// Notes a job as waiting for its turn: a new one, or the unfinished one with the same
     /// request, whatever its state.
-    pub(crate) async fn queue_job(
+    pub async fn queue_job(
         &self,
         kind: JobKind,
         collection: CollectionId,

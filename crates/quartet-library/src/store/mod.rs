@@ -1,5 +1,6 @@
 //! SQLite: the source of truth.
 
+pub(crate) mod artefacts;
 mod chats;
 mod collections;
 pub(crate) mod documents;
@@ -11,7 +12,7 @@ mod listing;
 mod turns;
 
 use crate::index::Indexes;
-use crate::lock::WriterLock;
+use crate::lock::{WRITER, WriterLock};
 use quartet_types::{Error, ErrorCode, Result};
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
@@ -65,18 +66,23 @@ impl Library {
     /// Takes the right to write. Whoever lists the jobs holds the lock for an instant to see
     /// whether anybody writes, so this tries a few times.
     pub(crate) fn lock(&self) -> Result<WriterLock> {
+        self.lock_for(WRITER)
+    }
+
+    /// As [`Library::lock`], for any of the locks.
+    pub(crate) fn lock_for(&self, name: &str) -> Result<WriterLock> {
         for _ in 0..LOCK_ATTEMPTS {
-            match self.lock_at_once() {
+            match WriterLock::take(&self.root, name) {
                 Err(error) if error.code == ErrorCode::Busy => std::thread::sleep(LOCK_PAUSE),
                 taken => return taken,
             }
         }
-        self.lock_at_once()
+        WriterLock::take(&self.root, name)
     }
 
     /// As [`Library::lock`], for work that can as well be left out.
     pub(crate) fn lock_at_once(&self) -> Result<WriterLock> {
-        WriterLock::take(&self.root)
+        WriterLock::take(&self.root, WRITER)
     }
 
     /// Gives freed pages back to the file system and empties the write-ahead log, so that
