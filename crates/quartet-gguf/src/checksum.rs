@@ -38,11 +38,23 @@ pub fn sha256_of_file(
             return Err(Error::cancelled());
         }
     }
-    let mut hexadecimal = String::with_capacity(64);
+    Ok(hexadecimal(digest))
+}
+
+/// Digests bytes in memory.
+#[must_use]
+pub fn sha256_of_bytes(bytes: &[u8]) -> Sha256 {
+    let mut digest = sha2::Sha256::new();
+    digest.update(bytes);
+    hexadecimal(digest)
+}
+
+fn hexadecimal(digest: sha2::Sha256) -> Sha256 {
+    let mut text = String::with_capacity(64);
     for byte in digest.finalize() {
-        let _ = write!(hexadecimal, "{byte:02x}");
+        let _ = write!(text, "{byte:02x}");
     }
-    Ok(Sha256(hexadecimal))
+    Sha256(text)
 }
 
 #[cfg(test)]
@@ -62,6 +74,7 @@ mod tests {
         // FIPS 180-2, appendix B.1.
         let published = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(digest.unwrap().0, published);
+        assert_eq!(sha256_of_bytes(b"abc").0, published);
         assert_eq!(last, 1.0);
     }
 

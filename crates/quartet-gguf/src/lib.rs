@@ -19,6 +19,7 @@
 //! magic `GGUF`, version, number of tensors, number of metadata pairs; the pairs; per tensor
 //! its name, shape, storage type and offset; padding to `general.alignment`; tensor data.
 
+mod adapter;
 mod checksum;
 mod fit;
 mod half;
@@ -30,7 +31,8 @@ mod value;
 mod vocabulary;
 mod write;
 
-pub use checksum::sha256_of_file;
+pub use adapter::{AdapterFacts, AdapterPair};
+pub use checksum::{sha256_of_bytes, sha256_of_file};
 pub use fit::{FitRequest, estimate_fit};
 pub use half::{f16_from_f32, f32_from_f16};
 pub use memory::{available_memory, available_memory_from};

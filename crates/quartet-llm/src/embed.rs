@@ -12,7 +12,7 @@
 
 use crate::generate::{decode, position_of};
 use crate::model::{Embedders, Model, Turn};
-use crate::native::{ContextShape, NativeContext, NativeThreads, Row, Token};
+use crate::native::{ContextShape, Input, NativeContext, NativeThreads, Row, Token};
 use crate::prompt::too_long;
 use crate::queue::Place;
 use quartet_types::{Error, ErrorCode, Pooling, Result};
@@ -102,6 +102,7 @@ fn shape(batch: usize, pooling: Pooling) -> Result<ContextShape> {
         sequences: SEQUENCES as u32,
         output_rows: 0,
         pooling: Some(pooling),
+        watched: false,
     })
 }
 
@@ -223,7 +224,8 @@ fn embed_pack(
         let sequence = position_of(sequence)?;
         for (position, token) in text.iter().enumerate() {
             let position = position_of(position)?;
-            rows.push(Row { token: *token, position, sequence, output: true });
+            let input = Input::Token(*token);
+            rows.push(Row { input, position, sequence, output: true });
         }
     }
     decode(context, &rows)?;

@@ -6,13 +6,13 @@
 
 use crate::model::Turn;
 use crate::native::{
-    Decoded, NativeContext, NativeGrammar, NativeSampler, Row, Token, schema_to_grammar,
+    Decoded, Input, NativeContext, NativeGrammar, NativeSampler, Row, Token, schema_to_grammar,
 };
-use crate::pool::Purpose;
-use crate::ports;
+use crate::pool::{Kind, Purpose};
 use crate::probability::{argmax, log_sum_exp};
 use crate::prompt::{self, ReadPrompt};
 use crate::seat::Seat;
+use crate::taps::Watching;
 use crate::text::{StopScanner, Utf8Carry};
 use quartet_types::{
     EngineEvent, Error, ErrorCode, Generation, GenerationRequest, Grammar, Result, Sampling,
@@ -26,42 +26,70 @@ impl Turn<'_> {
     /// Up to four answers are written at the same time, token by token in turn; others wait.
     ///
     /// # Errors
-    /// `PromptTooLong`, `InvalidInput` (settings, grammar), `NotSupported` (ports that are
-    /// not built yet), `Cancelled`.
+    /// `PromptTooLong`, `InvalidInput` (settings, grammar, embedding rows, adapters),
+    /// `InvalidInput` (taps, layers of passages), `NotFound` (an adapter that is not loaded, a
+    /// passage that is not stored), `Corrupt` (a stored passage that is damaged or was made
+    /// with something else), `NotSupported` (taps, passages or rows in an architecture that
+    /// cannot have them), `Cancelled`.
     pub fn generate(
         &self,
         request: &GenerationRequest,
         mut on_event: impl FnMut(EngineEvent),
     ) -> Result<Generation> {
-        ports::check(request)?;
         check_sampling(&request.sampling)?;
         let model = self.model;
         let mut chooser = Chooser::new(model, request)?;
         let avoided = first_tokens(model, &request.avoid_first)?;
         let mut avoided_log_probability = None;
         let read = prompt::read(model, &request.prompt)?;
-        let length = self.context_length(request.limits.context);
+        let adapters = model.adapters.set(&request.adapters)?;
+        let passages = match &request.passages {
+            Some(passages) => Some(self.prepare_passages(passages, &request.adapters)?),
+            None => None,
+        };
+        let shown = passages.as_ref().map(|passages| passages.shown.clone());
+        let mut watching = self.watching(&request.taps, shown)?;
+        let whole = self.context_length(request.limits.context);
+        let length = self.prompt_length(whole, passages.as_ref());
         let room = (length as usize).saturating_sub(1);
-        if read.tokens.len() > room {
-            return Err(prompt::too_long("the prompt", read.tokens.len(), room));
+        if read.inputs.len() > room {
+            let what =
+                if passages.is_some() { "the prompt beside its passages" } else { "the prompt" };
+            return Err(prompt::too_long(what, read.inputs.len(), room));
         }
-        let mut seat = self.seat(Purpose::Write, length)?;
+        let watched = if watching.is_some() { Kind::WATCHED } else { Kind::PLAIN };
+        let kind = passages.as_ref().map_or(watched, |passages| passages.kind);
+        let mut seat = self.seat_of(Purpose::Write, kind, whole, &adapters)?;
 
         let start = Instant::now();
-        let mut row = prefill(&mut seat, &read.tokens, &mut on_event)?;
+        if let Some(passages) = &passages {
+            passages.place(&mut seat)?;
+        }
+        let mut row = match &mut watching {
+            Some(watching) => watching.prefill(&mut seat, &read.inputs, &mut on_event)?,
+            None => prefill(&mut seat, &read.inputs, &mut on_event)?,
+        };
         let prefill_ms = start.elapsed().as_secs_f64() * 1e3;
 
         let start = Instant::now();
         let mut writer = Writer::new(request, &read);
         let mut step = None;
-        let mut position = read.tokens.len();
+        let first_position = watching.as_ref().map_or(0, Watching::start);
+        let mut place = read.inputs.len();
+        // The last token written, while it has not been read back.
+        let mut unread = None;
         let stop = loop {
+            if watching.as_ref().is_some_and(Watching::stops) {
+                break StopReason::TapRead;
+            }
             if writer.log_probabilities.len() >= request.limits.max_tokens as usize
-                || position >= length as usize
+                || place >= length as usize
             {
                 break StopReason::MaxTokens;
             }
             let logits = seat.logits(row)?;
+            // Before any choice: with numbers that are not finite, every choice is nonsense.
+            let normaliser = normaliser(logits)?;
             let token = if !avoided.is_empty() && writer.log_probabilities.is_empty() {
                 let (share, rest) = without(logits, &avoided)?;
                 avoided_log_probability = Some(share);
@@ -72,30 +100,44 @@ impl Turn<'_> {
             if model.native.ends_generation(token) {
                 break StopReason::EndOfTurn;
             }
-            writer.log_probabilities.push(log_probability(logits, token)?);
+            writer.log_probabilities.push(logit_of(logits, token)? - normaliser);
             chooser.accept(token)?;
             drop(step.take());
+            let input = Input::Token(token);
+            let position = first_position.saturating_add(position_of(place)?);
+            let next = Row { input, position, sequence: 0, output: true };
+            unread = Some((next, place));
+            place += 1;
             if writer.write(&model.native.piece(token, false), &mut on_event) {
                 break StopReason::StopText;
             }
-            let next = Row { token, position: position_of(position)?, sequence: 0, output: true };
-            position += 1;
-            if position >= length as usize
+            if place >= length as usize
                 || writer.log_probabilities.len() >= request.limits.max_tokens as usize
             {
                 break StopReason::MaxTokens;
             }
-            step = Some(seat.decode(&[next])?);
+            step = Some(match &mut watching {
+                Some(watching) => watching.step(&mut seat, next, place - 1, false)?,
+                None => seat.decode(&[next])?,
+            });
+            unread = None;
             row = 0;
         };
         drop(step);
         writer.finish(stop, &mut on_event);
+        if let (Some(watching), Some((last, place))) = (&mut watching, unread)
+            && watching.wants_written()
+        {
+            drop(watching.step(&mut seat, last, place, true)?);
+        }
+        let prompt_tokens = position_of(read.inputs.len())?;
         Ok(Generation {
             text: writer.text,
             stop,
-            prompt_tokens: position_of(read.tokens.len())?,
+            prompt_tokens,
             written_tokens: position_of(writer.log_probabilities.len())?,
             token_log_probabilities: writer.log_probabilities,
+            taps: watching.map_or_else(Vec::new, |watching| watching.finish(prompt_tokens)),
             avoided_log_probability,
             queue_ms: seat.waited().as_secs_f64() * 1e3,
             prefill_ms,
@@ -109,19 +151,19 @@ impl Turn<'_> {
 /// last piece that carries the logits after the prompt.
 pub(crate) fn prefill(
     seat: &mut Seat<'_>,
-    tokens: &[Token],
+    inputs: &[Input<'_>],
     on_event: &mut impl FnMut(EngineEvent),
 ) -> Result<usize> {
-    let total = position_of(tokens.len())?;
+    let total = position_of(inputs.len())?;
     let batch = seat.shape().batch as usize;
     let mut done = 0;
     let mut rows = Vec::with_capacity(batch);
-    for piece in tokens.chunks(batch) {
+    for piece in inputs.chunks(batch) {
         rows.clear();
-        for token in piece {
+        for &input in piece {
             let position = position_of(done)?;
             done += 1;
-            rows.push(Row { token: *token, position, sequence: 0, output: done == tokens.len() });
+            rows.push(Row { input, position, sequence: 0, output: done == inputs.len() });
         }
         // Whoever listens must not hold up the others.
         drop(seat.decode(&rows)?);
@@ -131,7 +173,7 @@ pub(crate) fn prefill(
 }
 
 /// Decodes, with cancellation as an error.
-pub(crate) fn decode(context: &mut NativeContext, rows: &[Row]) -> Result<()> {
+pub(crate) fn decode(context: &mut NativeContext, rows: &[Row<'_>]) -> Result<()> {
     match context.decode(rows)? {
         Decoded::Done => Ok(()),
         Decoded::Cancelled => Err(Error::cancelled()),
@@ -142,18 +184,27 @@ pub(crate) fn position_of(index: usize) -> Result<u32> {
     u32::try_from(index).map_err(|_| Error::internal("a position beyond 32 bits"))
 }
 
-fn log_probability(logits: &[f32], token: Token) -> Result<f32> {
-    let normaliser = log_sum_exp(logits);
-    let logit = usize::try_from(token).ok().and_then(|index| logits.get(index));
-    match logit {
-        Some(logit) if normaliser.is_finite() => Ok(logit - normaliser),
-        _ => Err(unusable()),
-    }
+/// Natural log of the probability of a token.
+pub(crate) fn log_probability(logits: &[f32], token: Token) -> Result<f32> {
+    Ok(logit_of(logits, token)? - normaliser(logits)?)
+}
+
+fn logit_of(logits: &[f32], token: Token) -> Result<f32> {
+    let place = usize::try_from(token).ok();
+    place.and_then(|place| logits.get(place)).copied().ok_or_else(unusable)
+}
+
+/// What turns a logit into a log-probability.
+fn normaliser(logits: &[f32]) -> Result<f32> {
+    let sum = log_sum_exp(logits);
+    if sum.is_finite() { Ok(sum) } else { Err(unusable()) }
 }
 
 pub(crate) fn unusable() -> Error {
     Error::new(ErrorCode::BadModel, "the model computes numbers that are not finite")
-        .hint("Its file is probably damaged; get it again.")
+        .hint(
+            "Its file is probably damaged; get it again. With adapters or embedding rows: they are too large for it.",
+        )
 }
 
 /// The first token of each text.
@@ -261,7 +312,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(request: &GenerationRequest, read: &ReadPrompt) -> Self {
+    fn new(request: &GenerationRequest, read: &ReadPrompt<'_>) -> Self {
         let own = request.limits.stop.iter().cloned();
         let stops = own.chain(read.stops.iter().map(|stop| (*stop).to_owned()));
         Self {

@@ -18,22 +18,29 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod adapters;
 pub mod bench;
+mod census;
 mod embed;
 mod generate;
+mod likelihood;
 mod model;
 #[allow(unsafe_code, reason = "the one place that calls llama.cpp; each call says why it is sound")]
 mod native;
 mod pool;
-mod ports;
+mod passages;
 mod probability;
 mod prompt;
 mod queue;
 mod schema;
 mod score;
 mod seat;
+mod stored;
+mod taps;
 mod template;
 mod text;
+mod tokens;
+mod weights;
 mod worker;
 
 pub use embed::Embeddings;

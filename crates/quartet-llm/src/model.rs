@@ -1,17 +1,20 @@
 //! A loaded model: validated before llama.cpp sees it, used by several requests at a time.
 
+use crate::adapters::Adapters;
+use crate::census::Census;
 use crate::native::{self, NativeContext, NativeModel, NativeThreads, Token};
 use crate::pool::Pool;
 use crate::queue::Queue;
 use crate::template::ChatTemplate;
+use crate::weights::Weights;
 use quartet_gguf::{FitRequest, GgufFile, ModelFacts, estimate_fit, sha256_of_file};
 use quartet_types::{
-    Error, ErrorCode, FitEstimate, LoadRequest, ModelDescription, Pooling, Result,
+    Error, ErrorCode, FitEstimate, LoadRequest, ModelDescription, Pooling, Result, Sha256,
 };
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use unicode_normalization::UnicodeNormalization;
 
 /// Context length when neither the request nor the model asks for less, in tokens.
@@ -33,6 +36,14 @@ pub struct Model {
     pub(crate) threads: Arc<NativeThreads>,
     pub(crate) on_processor: bool,
     pub(crate) pooling: Option<Pooling>,
+    /// Where the tensors are in the file.
+    pub(crate) weights: Weights,
+    /// LoRA adapters that requests can name.
+    pub(crate) adapters: Adapters,
+    /// What its graph looks like, once somebody has asked.
+    pub(crate) census: OnceLock<Arc<Census>>,
+    /// SHA-256 of its file, once somebody has asked.
+    digest: OnceLock<Sha256>,
     description: ModelDescription,
     request: LoadRequest,
     /// One forward pass at a time, in order of arrival: requests advance in turn, and each
@@ -108,7 +119,10 @@ impl Model {
         cancel: &AtomicBool,
         on_progress: &mut dyn FnMut(f32),
     ) -> Result<Self> {
-        let facts = ModelFacts::from_file(&GgufFile::open(&request.path)?)?;
+        let file = GgufFile::open(&request.path)?;
+        let facts = ModelFacts::from_file(&file)?;
+        let weights = Weights::new(&file)?;
+        drop(file);
         let context = context_for(&facts, request.context);
         let devices = native::devices();
         let graphics = devices.iter().find(|(_, graphics)| *graphics);
@@ -160,6 +174,10 @@ impl Model {
             on_processor: graphics.is_none(),
             pooling: request.pooling.or(facts.pooling),
             facts,
+            weights,
+            adapters: Adapters::default(),
+            census: OnceLock::new(),
+            digest: OnceLock::new(),
             template,
             description,
             request: request.clone(),
@@ -243,6 +261,20 @@ impl Model {
             return self.native.tokenize(&decomposed, add_special, false);
         }
         self.native.tokenize(text, add_special, false)
+    }
+
+    /// SHA-256 of its file: the one that was checked when it was loaded, or worked out now.
+    pub(crate) fn digest(&self, cancel: &AtomicBool) -> Result<Sha256> {
+        if let Some(known) = self.request.sha256.as_ref().or_else(|| self.digest.get()) {
+            return Ok(known.clone());
+        }
+        let digest = sha256_of_file(&self.request.path, |_| {
+            if cancel.load(Ordering::Relaxed) {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(self.digest.get_or_init(|| digest).clone())
     }
 
     /// The name for error messages.

@@ -29,6 +29,23 @@ impl Purpose {
     }
 }
 
+/// What a context can do. One of another kind cannot stand in: the callback and the number of
+/// sequences are settled when a context is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kind {
+    /// Whether its passes can be watched.
+    pub(crate) watched: bool,
+    /// Sequences it can hold at once.
+    pub(crate) sequences: u32,
+}
+
+impl Kind {
+    /// One sequence, not watched.
+    pub(crate) const PLAIN: Self = Self { watched: false, sequences: 1 };
+    /// One sequence, watched.
+    pub(crate) const WATCHED: Self = Self { watched: true, sequences: 1 };
+}
+
 /// Contexts of type `C`, those lent out and those that wait for their next use.
 #[derive(Debug)]
 pub(crate) struct Pool<C> {
@@ -48,9 +65,10 @@ struct State<C> {
     returned: u64,
 }
 
-/// A context and how many tokens it can hold.
+/// A context, its kind and how many tokens it can hold.
 #[derive(Debug)]
 struct Kept<C> {
+    kind: Kind,
     length: u32,
     context: C,
 }
@@ -61,6 +79,7 @@ struct Kept<C> {
 pub(crate) struct Lease<'p, C> {
     pool: &'p Pool<C>,
     purpose: Purpose,
+    kind: Kind,
     length: u32,
     /// `None` only while it is dropped.
     context: Option<C>,
@@ -82,16 +101,17 @@ impl<C> Default for Pool<C> {
 }
 
 impl<C> Pool<C> {
-    /// Borrows a context of at least `length` tokens, waiting in line for it. `fits` says
-    /// whether there is memory for one more, `make` makes it; while there is none, the request
-    /// waits until another one gives its context back. The first context is made without
-    /// asking, as there is nothing to wait for.
+    /// Borrows a context of this kind of at least `length` tokens, waiting in line for it.
+    /// `fits` says whether there is memory for one more, `make` makes it; while there is none,
+    /// the request waits until another one gives its context back. The first context is made
+    /// in any case, as there is nothing to wait for.
     ///
     /// # Errors
     /// `Cancelled` if the flag is raised while waiting; what `make` says.
     pub(crate) fn borrow(
         &self,
         purpose: Purpose,
+        kind: Kind,
         length: u32,
         cancelled: &AtomicBool,
         fits: impl Fn() -> bool,
@@ -108,21 +128,36 @@ impl<C> Pool<C> {
             }
             if state.is_next(waiter.ticket) {
                 let waited = start.elapsed();
-                if let Some(kept) = state.take_idle(length) {
+                if let Some(kept) = state.take_idle(kind, length) {
                     return Ok(self.lend(state, purpose, kept, waited));
                 }
                 // Nobody overtakes the front of the line: what is not lent now stays so.
                 let first = state.lent.is_empty();
                 let returned = state.returned;
                 if first || refused_at != Some(returned) {
-                    // Those too short for this request only take up room.
-                    let too_short = std::mem::take(&mut state.idle);
+                    // Those of this kind are too short for this request and only take up room.
+                    let too_short = state.take_all(|kept| kept.kind == kind);
                     drop(state);
                     drop(too_short);
-                    if first || fits() {
-                        match make() {
+                    let mut room = fits();
+                    if !room {
+                        // Those of another kind make room before anybody waits.
+                        let others = self.lock().take_all(|_| true);
+                        drop(others);
+                        room = first || fits();
+                    }
+                    if room {
+                        let mut made = make();
+                        if made.is_err() {
+                            let others = self.lock().take_all(|_| true);
+                            if !others.is_empty() {
+                                drop(others);
+                                made = make();
+                            }
+                        }
+                        match made {
                             Ok(context) => {
-                                let kept = Kept { length, context };
+                                let kept = Kept { kind, length, context };
                                 return Ok(self.lend(self.lock(), purpose, kept, waited));
                             }
                             Err(error) if first || error.code != ErrorCode::DoesNotFit => {
@@ -150,7 +185,8 @@ impl<C> Pool<C> {
         waited: Duration,
     ) -> Lease<'_, C> {
         state.lent.push(purpose);
-        Lease { pool: self, purpose, length: kept.length, context: Some(kept.context), waited }
+        let Kept { kind, length, context } = kept;
+        Lease { pool: self, purpose, kind, length, context: Some(context), waited }
     }
 
     fn join(&self, purpose: Purpose) -> Waiter<'_, C> {
@@ -187,18 +223,42 @@ impl<C> State<C> {
         first.is_some_and(|(first, _)| *first == ticket)
     }
 
-    /// The shortest idle context of at least `length` tokens.
-    fn take_idle(&mut self, length: u32) -> Option<Kept<C>> {
-        let long_enough = self.idle.iter().enumerate().filter(|(_, kept)| kept.length >= length);
+    /// The shortest idle context of the kind of at least `length` tokens.
+    fn take_idle(&mut self, kind: Kind, length: u32) -> Option<Kept<C>> {
+        let idle = self.idle.iter().enumerate();
+        let long_enough = idle.filter(|(_, kept)| kept.kind == kind && kept.length >= length);
         let (index, _) = long_enough.min_by_key(|(_, kept)| kept.length)?;
         Some(self.idle.swap_remove(index))
     }
 
-    /// Idle contexts that nobody waits for; the longest one is kept for the next request.
+    /// Takes the idle contexts that `which` picks.
+    fn take_all(&mut self, which: impl Fn(&Kept<C>) -> bool) -> Vec<Kept<C>> {
+        let (taken, left) = std::mem::take(&mut self.idle).into_iter().partition(which);
+        self.idle = left;
+        taken
+    }
+
+    /// Idle contexts that nobody waits for; the longest one of each kind is kept for the next
+    /// request.
     fn surplus(&mut self) -> Vec<Kept<C>> {
-        let keep = self.waiting.len().max(1).min(self.idle.len());
+        let keep = self.waiting.len().max(1);
         self.idle.sort_by_key(|kept| std::cmp::Reverse(kept.length));
-        self.idle.split_off(keep)
+        let mut seen: Vec<(Kind, usize)> = Vec::new();
+        let (kept, surplus) = std::mem::take(&mut self.idle).into_iter().partition(|kept| {
+            let count = match seen.iter_mut().find(|(kind, _)| *kind == kept.kind) {
+                Some((_, count)) => {
+                    *count += 1;
+                    *count
+                }
+                None => {
+                    seen.push((kept.kind, 1));
+                    1
+                }
+            };
+            count <= keep
+        });
+        self.idle = kept;
+        surplus
     }
 }
 
@@ -222,7 +282,7 @@ impl<C> Drop for Lease<'_, C> {
                 state.lent.swap_remove(index);
             }
             state.returned += 1;
-            state.idle.push(Kept { length: self.length, context });
+            state.idle.push(Kept { kind: self.kind, length: self.length, context });
         });
     }
 }
@@ -285,7 +345,8 @@ mod tests {
             length: u32,
         ) -> Lease<'p, Counted> {
             let calm = AtomicBool::new(false);
-            pool.borrow(purpose, length, &calm, || self.fits(), || self.make()).unwrap()
+            pool.borrow(purpose, Kind::PLAIN, length, &calm, || self.fits(), || self.make())
+                .unwrap()
         }
     }
 
@@ -359,7 +420,7 @@ mod tests {
         let memory = Memory { holds: Some(0), ..Memory::default() };
         drop(memory.borrow(&pool, Purpose::Write, 8));
         let full = || Err(Error::new(ErrorCode::DoesNotFit, "full"));
-        let error = pool.borrow(Purpose::Write, 9, &calm, || true, full).unwrap_err();
+        let error = pool.borrow(Purpose::Write, Kind::PLAIN, 9, &calm, || true, full).unwrap_err();
         assert_eq!(error.code, ErrorCode::DoesNotFit);
         assert_eq!(memory.count(), 0, "the short one was freed before");
         assert!(pool.lock().waiting.is_empty() && pool.lock().lent.is_empty());
@@ -368,7 +429,7 @@ mod tests {
         let first = memory.borrow(&pool, Purpose::Write, 8);
         std::thread::scope(|scope| {
             let second = scope.spawn(|| {
-                let lease = pool.borrow(Purpose::Write, 8, &calm, || true, full);
+                let lease = pool.borrow(Purpose::Write, Kind::PLAIN, 8, &calm, || true, full);
                 lease.map(drop)
             });
             wait_for_line(&pool, 1);
@@ -390,14 +451,33 @@ mod tests {
     }
 
     #[test]
+    fn kinds_do_not_stand_in_for_each_other_and_one_of_each_is_kept() {
+        let (pool, memory) = (Pool::default(), Memory { holds: Some(2), ..Memory::default() });
+        let calm = AtomicBool::new(false);
+        let borrow = |kind, length| {
+            pool.borrow(Purpose::Write, kind, length, &calm, || memory.fits(), || memory.make())
+                .unwrap()
+        };
+        drop(borrow(Kind::PLAIN, 16));
+        let watched = borrow(Kind::WATCHED, 8);
+        assert_eq!((watched.kind, watched.length, memory.count()), (Kind::WATCHED, 8, 2));
+        drop(watched);
+        assert_eq!(memory.count(), 2, "one of each kind waits for its next use");
+        assert_eq!(borrow(Kind::PLAIN, 8).length, 16);
+        // A third kind does not fit beside them: both go.
+        drop(borrow(Kind { watched: true, sequences: 4 }, 8));
+        assert_eq!(memory.count(), 1);
+    }
+
+    #[test]
     fn whoever_is_cancelled_leaves_the_line() {
         let (pool, memory) = (Pool::default(), Memory { holds: Some(1), ..Memory::default() });
         let first = memory.borrow(&pool, Purpose::Write, 8);
         let flag = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let second = scope.spawn(|| {
-                let lease =
-                    pool.borrow(Purpose::Write, 8, &flag, || memory.fits(), || memory.make());
+                let (kind, fits) = (Kind::PLAIN, || memory.fits());
+                let lease = pool.borrow(Purpose::Write, kind, 8, &flag, fits, || memory.make());
                 lease.map(drop)
             });
             let third = scope.spawn(|| {

@@ -1,22 +1,29 @@
 //! How probable a continuation is.
 
-use crate::generate::{position_of, prefill, unusable};
+use crate::generate::{log_probability, position_of, prefill};
 use crate::model::Turn;
-use crate::native::{Row, Token};
+use crate::native::{Input, Row, Token};
 use crate::pool::Purpose;
-use crate::probability::log_sum_exp;
 use crate::prompt;
 use crate::seat::Seat;
-use quartet_types::{Prompt, Result};
+use quartet_types::{AdapterUse, Prompt, Result};
 
 impl Turn<'_> {
     /// For each continuation, the natural-log probability of each of its tokens after the
-    /// prompt. The prompt is read once; continuations are tokenised as data.
+    /// prompt, with `adapters` in force. The prompt is read once; continuations are tokenised
+    /// as data.
     ///
     /// # Errors
-    /// `PromptTooLong` if the prompt with the longest continuation does not fit; `Cancelled`.
-    pub fn score(&self, prompt: &Prompt, continuations: &[String]) -> Result<Vec<Vec<f32>>> {
+    /// `PromptTooLong` if the prompt with the longest continuation does not fit; `NotFound` for
+    /// an adapter that is not loaded; `InvalidInput`; `Cancelled`.
+    pub fn score(
+        &self,
+        prompt: &Prompt,
+        continuations: &[String],
+        adapters: &[AdapterUse],
+    ) -> Result<Vec<Vec<f32>>> {
         let model = self.model;
+        let adapters = model.adapters.set(adapters)?;
         let read = prompt::read(model, prompt)?;
         let texts: Vec<Vec<Token>> = continuations
             .iter()
@@ -24,22 +31,22 @@ impl Turn<'_> {
             .collect::<Result<_>>()?;
         let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
         let length = self.context_length(None);
-        let whole = read.tokens.len() + longest;
+        let whole = read.inputs.len() + longest;
         if whole > length as usize {
             let what = "the prompt with its longest continuation";
             return Err(prompt::too_long(what, whole, length as usize));
         }
-        let mut seat = self.seat(Purpose::Score, length)?;
-        let row = prefill(&mut seat, &read.tokens, &mut |_| {})?;
+        let mut seat = self.seat(Purpose::Score, length, &adapters)?;
+        let row = prefill(&mut seat, &read.inputs, &mut |_| {})?;
         let first = seat.logits(row)?.to_vec();
-        let start = position_of(read.tokens.len())?;
+        let start = position_of(read.inputs.len())?;
         let mut scores = Vec::with_capacity(texts.len());
         for text in &texts {
             scores.push(continue_with(&mut seat, &first, start, text)?);
             if !seat.forget_from(start) {
                 // Some kinds of memory cannot forget a part: read the prompt again.
                 seat.clear();
-                prefill(&mut seat, &read.tokens, &mut |_| {})?;
+                prefill(&mut seat, &read.inputs, &mut |_| {})?;
             }
         }
         Ok(scores)
@@ -61,7 +68,8 @@ fn continue_with(
         let mut rows = Vec::with_capacity(wanted.len());
         // The very last token of a continuation predicts nothing that is asked for.
         for token in read.iter().take(wanted.len()) {
-            rows.push(Row { token: *token, position, sequence: 0, output: true });
+            let input = Input::Token(*token);
+            rows.push(Row { input, position, sequence: 0, output: true });
             position += 1;
         }
         let _step = seat.decode(&rows)?;
@@ -70,11 +78,4 @@ fn continue_with(
         }
     }
     Ok(scores)
-}
-
-fn log_probability(logits: &[f32], token: Token) -> Result<f32> {
-    let index = usize::try_from(token).map_err(|_| unusable())?;
-    let logit = logits.get(index).ok_or_else(unusable)?;
-    let normaliser = log_sum_exp(logits);
-    if normaliser.is_finite() { Ok(logit - normaliser) } else { Err(unusable()) }
 }

@@ -2,8 +2,8 @@
 
 use crate::generate::decode;
 use crate::model::{Model, OUTPUT_ROWS, Turn};
-use crate::native::{ContextShape, NativeContext, Row};
-use crate::pool::{Lease, Purpose};
+use crate::native::{AdapterSet, ContextShape, Found, NativeContext, Orders, Row};
+use crate::pool::{Kind, Lease, Purpose};
 use crate::queue::Place;
 use quartet_types::{Error, ErrorCode, Result};
 use std::sync::Arc;
@@ -23,11 +23,29 @@ pub(crate) struct Seat<'m> {
 }
 
 impl<'m> Turn<'m> {
-    /// Waits for a context of at least `length` tokens, which is empty.
+    /// Waits for a context of at least `length` tokens, which is empty. `adapters` are in force
+    /// in it until the seat is given up, and nobody can change them before that: a seat never
+    /// holds keys and values of two sets.
     ///
     /// # Errors
     /// `InvalidInput` if the model is an embedder; `DoesNotFit`; `Cancelled`.
-    pub(crate) fn seat(&self, purpose: Purpose, length: u32) -> Result<Seat<'m>> {
+    pub(crate) fn seat(
+        &self,
+        purpose: Purpose,
+        length: u32,
+        adapters: &AdapterSet,
+    ) -> Result<Seat<'m>> {
+        self.seat_of(purpose, Kind::PLAIN, length, adapters)
+    }
+
+    /// The same for a context of another kind.
+    pub(crate) fn seat_of(
+        &self,
+        purpose: Purpose,
+        kind: Kind,
+        length: u32,
+        adapters: &AdapterSet,
+    ) -> Result<Seat<'m>> {
         let model = self.model;
         if !model.facts.causal || !model.native.has_decoder() {
             return Err(Error::new(
@@ -40,12 +58,15 @@ impl<'m> Turn<'m> {
         let shape = ContextShape {
             context: length,
             batch: model.prefill_batch().min(length),
-            sequences: 1,
-            output_rows: OUTPUT_ROWS.min(length),
+            sequences: kind.sequences,
+            // llama.cpp wants room for a row of each sequence.
+            output_rows: OUTPUT_ROWS.min(length).max(kind.sequences),
             pooling: None,
+            watched: kind.watched,
         };
         let context = model.pool.borrow(
             purpose,
+            kind,
             length,
             &self.cancel,
             || model.has_room(length),
@@ -54,7 +75,16 @@ impl<'m> Turn<'m> {
         let mut seat = Seat { model, context, cancel: Arc::clone(&self.cancel) };
         seat.context.set_cancel(Arc::clone(&seat.cancel));
         seat.clear();
+        seat.context.set_adapters(adapters)?;
         Ok(seat)
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        // The context waits for its next use, and must not keep adapters in memory meanwhile.
+        let taken = self.context.set_adapters(&AdapterSet::default());
+        debug_assert!(taken.is_ok(), "the empty set fits every context");
     }
 }
 
@@ -67,10 +97,30 @@ impl<'m> Seat<'m> {
     /// Reads rows, once it is this request's turn. The step lasts until the place is dropped:
     /// whoever computes with the logits keeps it, because work beside another's pass makes the
     /// threads of that pass wait for each other.
-    pub(crate) fn decode(&mut self, rows: &[Row]) -> Result<Place<'m>> {
+    pub(crate) fn decode(&mut self, rows: &[Row<'_>]) -> Result<Place<'m>> {
         let step = self.model.steps.enter(&self.cancel)?;
         decode(&mut self.context, rows)?;
         Ok(step)
+    }
+
+    /// Reads rows while the pass is watched. Only for a seat of a watched kind.
+    pub(crate) fn decode_watched(
+        &mut self,
+        rows: &[Row<'_>],
+        orders: Orders,
+    ) -> Result<(Place<'m>, Found)> {
+        let step = self.model.steps.enter(&self.cancel)?;
+        self.context.order(orders)?;
+        let decoded = decode(&mut self.context, rows);
+        // Orders are for one pass, however it ended.
+        let found = self.context.found();
+        decoded?;
+        Ok((step, found?))
+    }
+
+    /// The context itself.
+    pub(crate) fn context(&mut self) -> &mut NativeContext {
+        &mut self.context
     }
 
     /// Logits after row `index` of the last step.

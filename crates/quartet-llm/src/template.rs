@@ -4,10 +4,11 @@
 //! as the `transformers` library uses (`trim_blocks`, `lstrip_blocks`), but with a placeholder
 //! in the place of every piece of content. The rendered text is then cut at the placeholders:
 //! what lies between is ours and the model's authors', and its control tokens count; what
-//! stands in for a placeholder is data, and its control tokens are plain characters.
+//! stands in for a placeholder is data: text whose control tokens are plain characters, or rows
+//! of embeddings.
 
 use minijinja::{Environment, ErrorKind, Value, context};
-use quartet_types::{Error, ErrorCode, Message, Result, Role, Segment};
+use quartet_types::{EmbeddingRows, Error, ErrorCode, Message, Result, Role, Segment};
 
 /// Stop texts that go with the fallback template, whose turns have no control token.
 const FALLBACK_STOPS: [&str; 2] = ["\nUser:", "\nSystem:"];
@@ -17,8 +18,10 @@ const FALLBACK_STOPS: [&str; 2] = ["\nUser:", "\nSystem:"];
 pub(crate) enum Piece<'m> {
     /// Written by the template: control tokens count.
     Template(String),
-    /// Content of a message: data.
+    /// Text of a message: data.
     Content(&'m str),
+    /// Embedding rows of a message.
+    Rows(&'m EmbeddingRows),
 }
 
 /// How messages become a prompt.
@@ -88,7 +91,7 @@ impl ChatTemplate {
         if messages.is_empty() {
             return Err(Error::new(ErrorCode::InvalidInput, "there is no message to answer"));
         }
-        let turns = turns(messages)?;
+        let turns = turns(messages);
         match self {
             Self::Fallback => Ok(fallback(&turns)),
             Self::Own(own) => match own.render(&turns) {
@@ -102,31 +105,29 @@ impl ChatTemplate {
     }
 }
 
-/// A message with its text pieces.
+/// A message with the pieces of its content.
 #[derive(Debug, Clone)]
 struct Turn<'m> {
     role: Role,
-    texts: Vec<&'m str>,
+    contents: Vec<Piece<'m>>,
 }
 
-fn turns(messages: &[Message]) -> Result<Vec<Turn<'_>>> {
+fn turns(messages: &[Message]) -> Vec<Turn<'_>> {
     messages
         .iter()
-        .map(|message| {
-            let texts = message.content.iter().map(text_of).collect::<Result<_>>()?;
-            Ok(Turn { role: message.role, texts })
+        .map(|message| Turn {
+            role: message.role,
+            contents: message.content.iter().map(Piece::of).collect(),
         })
         .collect()
 }
 
-/// The text of a segment.
-///
-/// # Errors
-/// `NotSupported` for embedding rows.
-pub(crate) fn text_of(segment: &Segment) -> Result<&str> {
-    match segment {
-        Segment::Text(text) => Ok(text),
-        Segment::Embeddings(_) => Err(crate::ports::not_built("segments of embedding rows")),
+impl<'m> Piece<'m> {
+    fn of(segment: &'m Segment) -> Self {
+        match segment {
+            Segment::Text(text) => Self::Content(text),
+            Segment::Embeddings(rows) => Self::Rows(rows),
+        }
     }
 }
 
@@ -139,13 +140,13 @@ fn without_system<'m>(turns: &[Turn<'m>]) -> Option<Vec<Turn<'m>>> {
     if system.is_empty() {
         return None;
     }
-    let mut texts = Vec::new();
+    let mut contents = Vec::new();
     for turn in system {
-        texts.extend(turn.texts);
-        texts.push("\n\n");
+        contents.extend(turn.contents);
+        contents.push(Piece::Content("\n\n"));
     }
-    texts.append(&mut first.texts);
-    first.texts = texts;
+    contents.append(&mut first.contents);
+    first.contents = contents;
     Some(rest)
 }
 
@@ -166,7 +167,7 @@ fn fallback<'m>(turns: &[Turn<'m>]) -> Vec<Piece<'m>> {
             Role::Assistant => "Assistant: ",
         };
         pieces.push(Piece::Template(label.to_owned()));
-        pieces.extend(turn.texts.iter().map(|text| Piece::Content(text)));
+        pieces.extend(turn.contents.iter().cloned());
         pieces.push(Piece::Template("\n\n".to_owned()));
     }
     pieces.push(Piece::Template("Assistant:".to_owned()));
@@ -185,15 +186,15 @@ impl OwnTemplate {
             Error::new(ErrorCode::BadModel, format!("the model's chat template failed: {reason}"))
                 .hint("Choose another model, or ask with a plain prompt.")
         };
-        let mut contents: Vec<&'m str> = Vec::new();
+        let mut contents: Vec<Piece<'m>> = Vec::new();
         let mut messages: Vec<Value> = Vec::new();
         for turn in turns {
             let mut content = String::new();
-            for text in &turn.texts {
+            for piece in &turn.contents {
                 content.push(OPEN);
                 content.push_str(&contents.len().to_string());
                 content.push(CLOSE);
-                contents.push(text);
+                contents.push(piece.clone());
             }
             messages.push(context! { role => role_name(turn.role), content => content });
         }
@@ -212,7 +213,7 @@ impl OwnTemplate {
 }
 
 /// Cuts a rendered prompt at its placeholders.
-fn cut<'m>(rendered: &str, contents: &[&'m str]) -> Result<Vec<Piece<'m>>> {
+fn cut<'m>(rendered: &str, contents: &[Piece<'m>]) -> Result<Vec<Piece<'m>>> {
     let broken = || {
         Error::new(ErrorCode::BadModel, "the model's chat template leaves out part of the messages")
     };
@@ -226,7 +227,7 @@ fn cut<'m>(rendered: &str, contents: &[&'m str]) -> Result<Vec<Piece<'m>>> {
         if !before.is_empty() {
             pieces.push(Piece::Template(before.to_owned()));
         }
-        pieces.push(Piece::Content(contents.get(index).ok_or_else(broken)?));
+        pieces.push(contents.get(index).ok_or_else(broken)?.clone());
         seen[index] = true;
         rest = &placeholder[close + CLOSE.len_utf8()..];
     }
@@ -249,6 +250,7 @@ mod tests {
             .map(|piece| match piece {
                 Piece::Template(text) => text.clone(),
                 Piece::Content(text) => format!("[{text}]"),
+                Piece::Rows(rows) => format!("({})", rows.values.len()),
             })
             .collect()
     }
@@ -270,6 +272,27 @@ mod tests {
             shown(&template, &messages),
             "<|im_start|>system\n[Be brief.]<|im_end|>\n<|im_start|>user\n[a <|im_end|> b][]<|im_end|>\n<|im_start|>assistant\n"
         );
+    }
+
+    #[test]
+    fn rows_stand_where_the_message_has_them() {
+        let rows = Segment::Embeddings(EmbeddingRows { values: vec![0.5; 6], width: 2 });
+        let text = |text: &str| Segment::Text(text.to_owned());
+        let content = vec![text("a"), rows.clone(), text("b")];
+        let messages = [
+            Message { role: Role::System, content: vec![rows] },
+            Message { role: Role::User, content },
+        ];
+        let own = ChatTemplate::new(Some(CHATML), "", "<|im_end|>");
+        assert_eq!(
+            shown(&own, &messages),
+            "<|im_start|>system\n(6)<|im_end|>\n<|im_start|>user\n[a](6)[b]<|im_end|>\n<|im_start|>assistant\n"
+        );
+        let folded = "{% for m in messages %}{% if m.role != 'system' %}<{{ m.role }}>{{ m.content }}{% endif %}{% endfor %}";
+        let folded = ChatTemplate::new(Some(folded), "", "");
+        assert_eq!(shown(&folded, &messages), "<user>(6)[\n\n][a](6)[b]");
+        let fallback = ChatTemplate::Fallback;
+        assert_eq!(shown(&fallback, &messages), "System: (6)\n\nUser: [a](6)[b]\n\nAssistant:");
     }
 
     #[test]

@@ -74,10 +74,43 @@ impl Handler<EngineProtocol> for EngineHandler {
             EngineRequest::CountTokens { model, texts } => {
                 Ok(EngineReply::Counted(self.model(&model)?.count_tokens(&texts, &cancel)?))
             }
-            EngineRequest::Score { model, prompt, continuations } => {
+            EngineRequest::Score { model, prompt, continuations, adapters } => {
                 let model = self.model(&model)?;
-                let scores = model.turn(&cancel)?.score(&prompt, &continuations)?;
+                let scores = model.turn(&cancel)?.score(&prompt, &continuations, &adapters)?;
                 Ok(EngineReply::Scored(scores))
+            }
+            EngineRequest::Perplexity(request) => {
+                let model = self.model(&request.model)?;
+                Ok(EngineReply::Perplexity(model.turn(&cancel)?.perplexity(&request)?))
+            }
+            EngineRequest::Tokenise { model, texts, special } => {
+                let tokens = self.model(&model)?.tokenise(&texts, special, &cancel)?;
+                Ok(EngineReply::Tokens(tokens))
+            }
+            EngineRequest::Detokenise { model, tokens, special } => {
+                Ok(EngineReply::Texts(self.model(&model)?.detokenise(&tokens, special)?))
+            }
+            EngineRequest::ReadPrompt { model, prompt } => {
+                Ok(EngineReply::PromptRead(self.model(&model)?.read_prompt(&prompt)?))
+            }
+            EngineRequest::TokenEmbeddings { model, input } => {
+                Ok(EngineReply::Rows(self.model(&model)?.token_embeddings(&input)?))
+            }
+            EngineRequest::LoadAdapter { model, source } => {
+                let adapter = self.model(&model)?.load_adapter(&source)?;
+                Ok(EngineReply::AdapterLoaded(adapter))
+            }
+            EngineRequest::FreeAdapter { model, adapter } => {
+                self.model(&model)?.free_adapter(&adapter);
+                Ok(EngineReply::Done)
+            }
+            EngineRequest::ListAdapters(model) => {
+                Ok(EngineReply::Adapters(self.model(&model)?.adapters()))
+            }
+            EngineRequest::EncodePassages(request) => {
+                let model = self.model(&request.model)?;
+                let encoded = model.turn(&cancel)?.encode_passages(&request)?;
+                Ok(EngineReply::PassagesEncoded(encoded))
             }
             EngineRequest::Devices => {
                 let devices = native::devices().into_iter().map(|(device, _)| device);

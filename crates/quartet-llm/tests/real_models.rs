@@ -129,7 +129,7 @@ fn the_small_model_answers_in_its_own_template() {
 
     let turn = model.turn(&quartet_llm::never()).unwrap();
     let towns = [" Paris", " London", " xylophone"].map(str::to_owned);
-    let scores = turn.score(&raw("The capital of France is"), &towns).unwrap();
+    let scores = turn.score(&raw("The capital of France is"), &towns, &[]).unwrap();
     let totals: Vec<f32> = scores.iter().map(|score| score.iter().sum()).collect();
     assert!(totals[0] > totals[1] && totals[1] > totals[2], "{totals:?}");
 

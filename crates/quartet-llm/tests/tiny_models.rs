@@ -1,40 +1,15 @@
-//! What must hold for every model, on models of a few thousand weights.
+//! What must hold for every model that writes, on models of a few thousand weights.
 
 mod common;
 
-use common::{cosine, load, load_request, raw, tiny};
+use common::{generate, load_request, raw, refused, request, tiny, with_model};
 use quartet_llm::Model;
 use quartet_types::{
-    AdapterUse, EmbeddingRows, EngineEvent, ErrorCode, Generation, GenerationRequest, Grammar,
-    Message, Prompt, Role, Sampling, Segment, Sha256, StopReason, Tap, TapPoint,
+    EngineEvent, ErrorCode, GenerationRequest, Grammar, Message, Prompt, Role, Sampling, Sha256,
+    StopReason,
 };
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-
-fn with_model(file: &quartet_gguf::GgufWriter, test: impl FnOnce(&Model)) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("tiny.gguf");
-    file.write(&path).unwrap();
-    test(&load(&path));
-}
-
-fn request(prompt: Prompt, max_tokens: u32) -> GenerationRequest {
-    let mut request = GenerationRequest::new("test".into(), prompt);
-    request.limits.max_tokens = max_tokens;
-    request
-}
-
-fn generate(model: &Model, request: &GenerationRequest) -> (Generation, Vec<EngineEvent>) {
-    let mut events = Vec::new();
-    let turn = model.turn(&quartet_llm::never()).unwrap();
-    let generation = turn.generate(request, |event| events.push(event)).unwrap();
-    (generation, events)
-}
-
-fn refused(model: &Model, request: &GenerationRequest) -> quartet_types::Error {
-    let turn = model.turn(&quartet_llm::never()).unwrap();
-    turn.generate(request, |_| {}).expect_err("the request should have been refused")
-}
 
 #[test]
 fn it_describes_itself() {
@@ -100,7 +75,7 @@ fn earlier_requests_leave_nothing_behind() {
         let (first, _) = generate(model, &question);
         let _ = generate(model, &request(raw("something else entirely, and longer"), 60));
         let turn = model.turn(&quartet_llm::never()).unwrap();
-        turn.score(&raw("a"), &["bcd".to_owned(), "e".to_owned()]).unwrap();
+        turn.score(&raw("a"), &["bcd".to_owned(), "e".to_owned()], &[]).unwrap();
         drop(turn);
         let (again, _) = generate(model, &question);
         assert_eq!(first.text, again.text);
@@ -232,114 +207,6 @@ fn bad_requests_are_refused_by_name() {
 }
 
 #[test]
-fn ports_that_are_not_built_are_named() {
-    with_model(&tiny::generator(), |model| {
-        let mut adapters = request(raw("hello"), 4);
-        adapters.adapters.push(AdapterUse { adapter: Sha256("0".repeat(64)), scale: 1.0 });
-        let mut taps = request(raw("hello"), 4);
-        taps.taps.push(Tap { point: TapPoint::LayerOutput, layer: 1, stop_after: true });
-        let rows = EmbeddingRows { values: vec![0.0; 32], width: 32 };
-        let rows = request(Prompt::Raw(vec![Segment::Embeddings(rows)]), 4);
-        for (bad, port) in [(adapters, "adapters"), (taps, "taps"), (rows, "embedding rows")] {
-            let error = refused(model, &bad);
-            assert_eq!(error.code, ErrorCode::NotSupported);
-            assert!(error.message.contains(port), "{error}");
-        }
-    });
-}
-
-/// A prompt that the model goes on with a printable character which is one token, and that
-/// character.
-fn with_plain_first_token(model: &Model) -> (Prompt, String) {
-    ('a'..='z')
-        .find_map(|letter| {
-            let prompt = raw(&format!("the {letter}"));
-            let text = generate(model, &request(prompt.clone(), 1)).0.text;
-            let turn = model.turn(&quartet_llm::never()).unwrap();
-            let tokens = turn.score(&prompt, std::slice::from_ref(&text)).unwrap()[0].len();
-            // Letters of the merges would not tell one token from another.
-            let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-            let plain = plain && text.len() == 1 && !"helow".contains(&text);
-            (plain && tokens == 1).then_some((prompt, text))
-        })
-        .expect("no prompt leads to a printable character")
-}
-
-#[test]
-fn an_avoided_reply_never_comes_first_and_its_probability_is_told() {
-    with_model(&tiny::generator(), |model| {
-        let (prompt, likeliest) = with_plain_first_token(model);
-        let free = generate(model, &request(prompt.clone(), 1)).0;
-        assert_eq!((free.text.as_str(), free.avoided_log_probability), (&*likeliest, None));
-        let close = |left: f32, right: f32| assert!((left - right).abs() < 1e-4, "{left} {right}");
-
-        let mut avoiding = request(prompt.clone(), 1);
-        // Only the first token counts, and named twice it counts once.
-        avoiding.avoid_first = vec![likeliest.clone(), format!("{likeliest}{likeliest}")];
-        let avoided = generate(model, &avoiding).0;
-        assert_ne!(avoided.text, likeliest);
-        close(avoided.avoided_log_probability.unwrap(), free.token_log_probabilities[0]);
-        // What is written instead keeps its probability in the unmodified distribution.
-        assert!(avoided.token_log_probabilities[0] <= free.token_log_probabilities[0]);
-
-        // Of several replies the probabilities add up.
-        let pair = [likeliest.clone(), "~".to_owned()];
-        let turn = model.turn(&quartet_llm::never()).unwrap();
-        let scores = turn.score(&prompt, &pair).unwrap();
-        avoiding.avoid_first = pair.to_vec();
-        let sum = (scores[0][0].exp() + scores[1][0].exp()).ln();
-        close(generate(model, &avoiding).0.avoided_log_probability.unwrap(), sum);
-
-        // Drawn at random it comes first now and then, but never when it is avoided.
-        avoiding.avoid_first = vec![likeliest.clone()];
-        let mut drawn_free = 0;
-        for seed in 0..400 {
-            let sampling = Sampling { temperature: 1.0, seed, ..Sampling::greedy() };
-            let free = GenerationRequest { sampling, ..request(prompt.clone(), 1) };
-            drawn_free += u32::from(generate(model, &free).0.text == likeliest);
-            let avoiding = GenerationRequest { sampling: free.sampling, ..avoiding.clone() };
-            assert_ne!(generate(model, &avoiding).0.text, likeliest, "seed {seed}");
-        }
-        assert!(drawn_free > 0, "the seeds never draw it");
-
-        // Later it may come: a model that can write nothing else still writes it second.
-        avoiding.grammar = Some(Grammar::Gbnf(format!("root ::= [~] \"{likeliest}\"")));
-        avoiding.limits.max_tokens = 5;
-        assert_eq!(generate(model, &avoiding).0.text, format!("~{likeliest}"));
-    });
-}
-
-#[test]
-fn scores_are_the_probabilities_of_writing_the_same() {
-    with_model(&tiny::generator(), |model| {
-        let (written, _) = generate(model, &request(raw("the lamp"), 40));
-        let turn = model.turn(&quartet_llm::never()).unwrap();
-        let texts = [written.text.clone(), String::new(), "zz".to_owned(), written.text.clone()];
-        let scores = turn.score(&raw("the lamp"), &texts).unwrap();
-        assert_eq!(scores[1], Vec::<f32>::new());
-        assert_eq!(scores[2].len(), 2);
-        assert_eq!(scores[0], scores[3], "what came between must not matter");
-        // Only when the text splits into the very tokens that were written.
-        if scores[0].len() == written.written_tokens as usize {
-            for (score, logged) in scores[0].iter().zip(&written.token_log_probabilities) {
-                assert!((score - logged).abs() < 2e-2, "{score} {logged}");
-            }
-        }
-    });
-}
-
-#[test]
-fn the_probabilities_of_all_single_bytes_add_up() {
-    with_model(&tiny::generator(), |model| {
-        let turn = model.turn(&quartet_llm::never()).unwrap();
-        let letters: Vec<String> = (b'!'..=b'~').map(|byte| char::from(byte).to_string()).collect();
-        let scores = turn.score(&raw("hello"), &letters).unwrap();
-        let sum: f64 = scores.iter().map(|score| f64::from(score[0]).exp()).sum();
-        assert!(sum > 0.05 && sum < 1.0, "{sum}");
-    });
-}
-
-#[test]
 fn cancelled_requests_stop_and_the_model_goes_on() {
     with_model(&tiny::generator(), |model| {
         let raised = Arc::new(AtomicBool::new(true));
@@ -358,70 +225,6 @@ fn cancelled_requests_stop_and_the_model_goes_on() {
         let (first, _) = generate(model, &request(raw("hello"), 8));
         let (second, _) = generate(model, &request(raw("hello"), 8));
         assert_eq!(first.text, second.text);
-    });
-}
-
-#[test]
-fn vectors_have_unit_length_and_do_not_depend_on_company() {
-    with_model(&tiny::embedder(), |model| {
-        let turn = model.turn(&quartet_llm::never()).unwrap();
-        let texts: Vec<String> = (0..150)
-            .map(|index| "the lighthouse lamp . ".repeat(1 + index % 40) + &"sea".repeat(index % 3))
-            .collect();
-        let together = turn.embed(&texts).unwrap();
-        let width = together.width as usize;
-        assert_eq!((width, together.values.len()), (32, 32 * texts.len()));
-        for (index, text) in texts.iter().enumerate().step_by(7) {
-            let alone = turn.embed(std::slice::from_ref(text)).unwrap();
-            let row = &together.values[index * width..][..width];
-            assert!((row.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-4);
-            let gap = row.iter().zip(&alone.values).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
-            assert!(gap < 1e-3, "text {index} differs by {gap}");
-        }
-        assert!(turn.embed(&[]).unwrap().values.is_empty());
-        let empty = turn.embed(&[String::new(), "the sea".to_owned()]).unwrap();
-        assert!(cosine(&empty.values[..32], &empty.values[32..]) < 0.9999);
-    });
-}
-
-#[test]
-fn a_text_that_does_not_fit_is_named() {
-    with_model(&tiny::embedder(), |model| {
-        let turn = model.turn(&quartet_llm::never()).unwrap();
-        let texts = ["the sea".to_owned(), "sea ".repeat(520)];
-        let error = turn.embed(&texts).unwrap_err();
-        assert_eq!(error.code, ErrorCode::PromptTooLong);
-        // 520 words between the tokens that begin and end a text.
-        assert!(error.message.contains("text 1 ") && error.message.contains("10 more"), "{error}");
-    });
-}
-
-#[test]
-fn tokens_are_counted_as_the_model_counts_them() {
-    let count = |model: &Model, texts: &[&str]| {
-        let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
-        model.count_tokens(&texts, &quartet_llm::never()).unwrap()
-    };
-    with_model(&tiny::embedder(), |model| {
-        // Case does not matter; an unknown word is one token; `##house` is an ending.
-        assert_eq!(count(model, &["", "The lamp.", "lighthouse", "ab", "☃"]), [0, 3, 2, 2, 1]);
-    });
-    with_model(&tiny::generator(), |model| {
-        assert_eq!(count(model, &["", "hello", "hell", "☃", "<|im_end|>"]), [0, 1, 1, 3, 10]);
-    });
-}
-
-#[test]
-fn each_kind_of_model_refuses_the_work_of_the_other() {
-    with_model(&tiny::embedder(), |model| {
-        let error = refused(model, &request(raw("the sea"), 4));
-        assert_eq!(error.code, ErrorCode::InvalidInput);
-        assert!(error.message.contains("embedding model"), "{error}");
-    });
-    with_model(&tiny::generator(), |model| {
-        let error =
-            model.turn(&quartet_llm::never()).unwrap().embed(&["a".to_owned()]).unwrap_err();
-        assert_eq!(error.code, ErrorCode::InvalidInput);
     });
 }
 

@@ -109,7 +109,7 @@ fn company_does_not_change_what_is_written() {
         let continuations = ["a lamp".to_owned(), "sea".to_owned()];
         let score = || {
             let turn = model.turn(&quartet_llm::never()).unwrap();
-            turn.score(&raw("the light house"), &continuations).unwrap()
+            turn.score(&raw("the light house"), &continuations, &[]).unwrap()
         };
         let scored = score();
         std::thread::scope(|scope| {

@@ -3,25 +3,27 @@
 
 mod common;
 
-use common::{EMBEDDER, SMALL, load_request, raw, real_model, tiny};
+use common::engine::{call, is_child, load_of, short, supervisor};
+use common::{EMBEDDER, SMALL, load_request, real_model, tiny};
 use quartet_gguf::{GgufWriter, TensorType, Value};
-use quartet_llm::{ENGINE_ENVIRONMENT, EngineProtocol, serve_engine};
+use quartet_llm::{EngineProtocol, serve_engine};
 use quartet_types::{
-    EngineEvent, EngineReply, EngineRequest, ErrorCode, GenerationRequest, LoadRequest, Result,
+    EngineEvent, EngineReply, EngineRequest, ErrorCode, LoadRequest, PassageRequest, PassageSource,
+    PassageStore, PassageTexts, PassageUse, Result, StopReason, Tap, TapPoint, TapRows, TapUse,
 };
-use quartet_worker::{CallOptions, Supervisor, WorkerCommand};
+use quartet_worker::{CallOptions, Supervisor};
 use std::path::Path;
 
-const CHILD: &str = "QUARTET_TEST_ENGINE_CHILD";
-
 fn main() -> Result<()> {
-    if std::env::var_os(CHILD).is_some() {
+    if is_child() {
         return serve_engine();
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         loads_and_streams().await;
         println!("ok: loads and streams");
+        reads_taps_and_passages().await;
+        println!("ok: reads taps and passages");
         dies_alone().await;
         println!("ok: dies alone");
         unloads_after_the_last_word().await;
@@ -34,29 +36,6 @@ fn main() -> Result<()> {
         println!("ok: cancels while it reads the prompt");
     });
     Ok(())
-}
-
-fn supervisor() -> Supervisor<EngineProtocol> {
-    let environment = ENGINE_ENVIRONMENT.iter().chain(&[(CHILD, "1")]);
-    Supervisor::new(WorkerCommand {
-        program: std::env::current_exe().unwrap(),
-        arguments: Vec::new(),
-        environment: environment.map(|(name, value)| (name.into(), value.into())).collect(),
-    })
-}
-
-async fn call(engine: &Supervisor<EngineProtocol>, request: EngineRequest) -> Result<EngineReply> {
-    engine.call(request, &CallOptions::default(), |_| {}).await
-}
-
-fn load_of(path: &Path) -> EngineRequest {
-    EngineRequest::Load(load_request(path))
-}
-
-fn short(prompt: &str) -> GenerationRequest {
-    let mut request = GenerationRequest::new("test".into(), raw(prompt));
-    request.limits.max_tokens = 5;
-    request
 }
 
 async fn loads_and_streams() {
@@ -136,6 +115,58 @@ async fn futures_of<F: Future>(calls: impl Iterator<Item = F>) -> Vec<F::Output>
     })
     .await;
     replies.into_iter().flatten().collect()
+}
+
+/// What goes in and comes out crosses the border of the process whole.
+async fn reads_taps_and_passages() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = common::families::family(folder.path(), "qwen2");
+    let engine = supervisor();
+    call(&engine, load_of(&path)).await.unwrap();
+    let texts = vec!["first".to_owned(), "another".to_owned()];
+    let passages = PassageTexts { texts, together: false };
+    let states = folder.path().join("states");
+    let store = PassageStore {
+        folder: states.clone(),
+        first_layer: 1,
+        last_layer: 2,
+        longest: 64,
+        template: "v1".to_owned(),
+    };
+    let request = PassageRequest {
+        model: "test".into(),
+        passages: passages.clone(),
+        adapters: Vec::new(),
+        key_layer: Some(1),
+        store: Some(store),
+    };
+    let reply = call(&engine, EngineRequest::EncodePassages(request)).await.unwrap();
+    let EngineReply::PassagesEncoded(encoded) = reply else { panic!("{reply:?}") };
+    assert_eq!((encoded.passages.len(), encoded.stored.len()), (2, 2));
+    assert!(encoded.passages.iter().all(|passage| passage.key.len() == 16));
+
+    let tap = Tap { point: TapPoint::Query, layer: 1, stop_after: true };
+    let mut asked = short("question");
+    asked.taps = vec![TapUse { tap, rows: TapRows::PromptLast }];
+    let reply = call(&engine, EngineRequest::Generate(asked.clone())).await.unwrap();
+    let EngineReply::Generated(generation) = reply else { panic!("{reply:?}") };
+    assert_eq!(generation.stop, StopReason::TapRead);
+    assert_eq!((generation.taps[0].width, generation.taps[0].rows), (32, 1));
+
+    asked.taps[0].tap.stop_after = false;
+    let mut answers = Vec::new();
+    let keys = encoded.stored.iter().map(|state| state.key.clone()).collect();
+    let template = "v1".to_owned();
+    for source in
+        [PassageSource::Texts(passages), PassageSource::Stored { folder: states, keys, template }]
+    {
+        asked.passages =
+            Some(PassageUse { source, first_layer: 1, last_layer: 2, prompt_position: 128 });
+        let reply = call(&engine, EngineRequest::Generate(asked.clone())).await.unwrap();
+        let EngineReply::Generated(generation) = reply else { panic!("{reply:?}") };
+        answers.push((generation.token_log_probabilities, generation.taps));
+    }
+    assert_eq!(answers[0], answers[1]);
 }
 
 async fn dies_alone() {

@@ -3,8 +3,11 @@
 //! The engine owns models and contexts in a process of its own, because llama.cpp aborts on
 //! some inputs and no `catch` can hold an abort.
 
-use crate::generation::{Generation, GenerationRequest, Prompt};
+use crate::adapter::{AdapterDescription, AdapterSource};
+use crate::generation::{AdapterUse, EmbeddingRows, Generation, GenerationRequest, Prompt};
 use crate::id::{ModelId, Sha256};
+use crate::passage::{EncodedPassages, PassageRequest};
+use crate::tokens::{Perplexity, PerplexityRequest, PromptTokens, TokenInput};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use ts_rs::TS;
@@ -44,7 +47,69 @@ pub enum EngineRequest {
         prompt: Prompt,
         /// Texts scored as if the model went on with them.
         continuations: Vec<String>,
+        /// LoRA adapters in force, as a complete set.
+        #[serde(default)]
+        adapters: Vec<AdapterUse>,
     },
+    /// Log-probability of every token of a text, however long.
+    /// Reply: [`EngineReply::Perplexity`].
+    Perplexity(PerplexityRequest),
+    /// Split texts into tokens as the model's own tokenizer does, without start or end token.
+    /// Reply: [`EngineReply::Tokens`].
+    Tokenise {
+        /// A loaded model.
+        model: ModelId,
+        /// The texts.
+        texts: Vec<String>,
+        /// Whether control tokens written in a text are recognised.
+        special: bool,
+    },
+    /// Join tokens to text. Reply: [`EngineReply::Texts`].
+    Detokenise {
+        /// A loaded model.
+        model: ModelId,
+        /// Ids of tokens, one list for each text.
+        tokens: Vec<Vec<u32>>,
+        /// Whether control tokens are written out or left out.
+        special: bool,
+    },
+    /// What the model reads for a prompt. Reply: [`EngineReply::PromptRead`].
+    ReadPrompt {
+        /// A loaded model.
+        model: ModelId,
+        /// The prompt.
+        prompt: Prompt,
+    },
+    /// The model's own embeddings of tokens, as they go into the first layer (where a Gemma
+    /// scales them by the square root of its width, scaled so).
+    /// Reply: [`EngineReply::Rows`].
+    TokenEmbeddings {
+        /// A loaded model.
+        model: ModelId,
+        /// The tokens.
+        input: TokenInput,
+    },
+    /// Load a LoRA adapter for a model (validated first); does nothing if it is loaded
+    /// already. It goes with the model. Reply: [`EngineReply::AdapterLoaded`].
+    LoadAdapter {
+        /// A loaded model.
+        model: ModelId,
+        /// The adapter.
+        source: AdapterSource,
+    },
+    /// Forget an adapter; its memory is given back once the last request that uses it is done.
+    /// Reply: [`EngineReply::Done`], also when it is not loaded.
+    FreeAdapter {
+        /// A loaded model.
+        model: ModelId,
+        /// SHA-256 of the adapter's file.
+        adapter: Sha256,
+    },
+    /// Which adapters are loaded for a model. Reply: [`EngineReply::Adapters`].
+    ListAdapters(ModelId),
+    /// Encode passages, for an index of their keys, for a store of their states, or both.
+    /// Reply: [`EngineReply::PassagesEncoded`].
+    EncodePassages(PassageRequest),
     /// Which devices exist and which is in use. Reply: [`EngineReply::Devices`].
     Devices,
 }
@@ -120,6 +185,22 @@ pub enum EngineReply {
     Counted(Vec<u32>),
     /// For each continuation, the natural-log probability of each of its tokens.
     Scored(Vec<Vec<f32>>),
+    /// How probable a text is.
+    Perplexity(Perplexity),
+    /// The tokens of each text.
+    Tokens(Vec<Vec<u32>>),
+    /// One text for each list of tokens; bytes that are no characters become U+FFFD.
+    Texts(Vec<String>),
+    /// A prompt as the model reads it.
+    PromptRead(PromptTokens),
+    /// One row for each token.
+    Rows(EmbeddingRows),
+    /// The adapter is ready.
+    AdapterLoaded(AdapterDescription),
+    /// The adapters of a model, sorted by digest.
+    Adapters(Vec<AdapterDescription>),
+    /// The passages are encoded.
+    PassagesEncoded(EncodedPassages),
     /// What can compute here.
     Devices(Vec<Device>),
 }

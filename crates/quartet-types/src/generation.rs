@@ -8,6 +8,7 @@
 //! [`ErrorCode::NotSupported`](crate::ErrorCode::NotSupported), never ignored.
 
 use crate::id::{ModelId, Sha256};
+use crate::passage::PassageUse;
 use serde::{Deserialize, Serialize};
 
 /// Everything the engine needs for one generation.
@@ -22,10 +23,10 @@ pub struct GenerationRequest {
     pub adapters: Vec<AdapterUse>,
     /// Passages whose keys and values are visible to some layers only.
     #[serde(default)]
-    pub passages: Vec<PassageUse>,
+    pub passages: Option<PassageUse>,
     /// Hidden states to read out.
     #[serde(default)]
-    pub taps: Vec<Tap>,
+    pub taps: Vec<TapUse>,
     /// How the next token is chosen.
     pub sampling: Sampling,
     /// When to stop.
@@ -48,7 +49,7 @@ impl GenerationRequest {
             model,
             prompt,
             adapters: Vec::new(),
-            passages: Vec::new(),
+            passages: None,
             taps: Vec::new(),
             sampling: Sampling::greedy(),
             limits: GenerationLimits::default(),
@@ -104,12 +105,18 @@ pub enum Segment {
     /// Text. Inside a chat message it is tokenised as data: control tokens written in it
     /// (`<|im_end|>` in a PDF, say) stay ordinary characters.
     Text(String),
-    /// Rows fed to the first layer in place of token embeddings (GAG).
+    /// Rows fed to the first layer in place of token embeddings (GAG), at exactly this place
+    /// between the tokens.
     Embeddings(EmbeddingRows),
 }
 
 /// Raw rows for the first layer, `[rows, width]` in row-major order.
-/// `width` is the model's embedding length.
+/// `width` is the model's embedding length; every number is finite.
+///
+/// Rows go into the first layer as they are. A Gemma 3 scales the embeddings of its tokens by
+/// the square root of its width on the way there, but not such rows: whoever makes them brings
+/// them at that scale ([`EngineRequest::TokenEmbeddings`](crate::EngineRequest::TokenEmbeddings)
+/// gives rows that already have it).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EmbeddingRows {
     /// Row-major values; `values.len()` is a multiple of `width`.
@@ -118,24 +125,16 @@ pub struct EmbeddingRows {
     pub width: u32,
 }
 
-/// A LoRA adapter and its strength. Effective factor: `scale * alpha / rank`.
+/// A LoRA adapter and its strength: a weight `W` acts as `W + scale * alpha / rank * B A`
+/// (Hu et al. 2021, "LoRA", section 4.1). A scale of 0 is the same as leaving it out, a
+/// negative one takes away; several adapters add up, and none may be listed twice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AdapterUse {
-    /// SHA-256 of the adapter file, which is how the engine knows it.
+    /// SHA-256 of the adapter file, which is how the engine knows it once it is loaded
+    /// ([`EngineRequest::LoadAdapter`](crate::EngineRequest::LoadAdapter)).
     pub adapter: Sha256,
-    /// User-side multiplier; 1.0 is the strength it was trained with.
+    /// User-side multiplier, finite; 1.0 is the strength it was trained with.
     pub scale: f32,
-}
-
-/// A passage whose keys and values some layers may attend to (ImpRAG).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PassageUse {
-    /// Key of the stored state.
-    pub key: String,
-    /// First layer that sees the passage.
-    pub first_layer: u32,
-    /// Last layer that sees the passage.
-    pub last_layer: u32,
 }
 
 /// A read-out of hidden states during the run.
@@ -145,8 +144,49 @@ pub struct Tap {
     pub point: TapPoint,
     /// Layer index, from 0; ignored for [`TapPoint::FinalNorm`].
     pub layer: u32,
-    /// Stop the forward pass once this tap has been read.
+    /// Stop the forward pass once this tap has been read. In a generation nothing is written
+    /// then ([`StopReason::TapRead`]), and layers above cost nothing.
     pub stop_after: bool,
+}
+
+/// A tap of a generation and the rows it is read for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TapUse {
+    /// Where, and whether to stop there.
+    pub tap: Tap,
+    /// Which rows.
+    pub rows: TapRows,
+}
+
+/// Rows a [`TapUse`] is read for. A row belongs to the token (or embedding row) that was *fed*
+/// at its place: the state of a written token is the one computed when that token was read
+/// back, not the one that predicted it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TapRows {
+    /// Every row of the prompt and every token written.
+    All,
+    /// Every row of the prompt.
+    Prompt,
+    /// The last row of the prompt.
+    PromptLast,
+    /// Every token written, without the token that ended the turn. The last one is read back
+    /// too, at the cost of one more pass where the generation would have ended without it.
+    Written,
+}
+
+/// What a [`TapUse`] read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TapReading {
+    /// `[rows, width]`, row-major.
+    pub values: Vec<f32>,
+    /// Length of one row.
+    pub width: u32,
+    /// Place of the first row: rows of the prompt count from 0, and written tokens go on after
+    /// them, so the first one is at [`Generation::prompt_tokens`].
+    pub first_row: u32,
+    /// Number of rows.
+    pub rows: u32,
 }
 
 /// Places a [`Tap`] can read.
@@ -155,9 +195,10 @@ pub struct Tap {
 pub enum TapPoint {
     /// Output of a transformer block, `[tokens, n_embd]`.
     LayerOutput,
-    /// Queries before rotary position encoding, `[tokens, heads * head_dim]`.
+    /// Queries just before rotary position encoding, `[tokens, heads * head_dim]`: after the
+    /// bias, and after the normalisation of heads in families that have one (Qwen 3, Gemma 3).
     Query,
-    /// Keys before rotary position encoding, `[tokens, kv_heads * head_dim]`.
+    /// Keys just before rotary position encoding, `[tokens, kv_heads * head_dim]`: as queries.
     Key,
     /// Output of the final normalisation, `[tokens, n_embd]`.
     FinalNorm,
@@ -239,13 +280,16 @@ pub struct Generation {
     pub written_tokens: u32,
     /// Natural-log probability of each written token under the unmodified distribution.
     pub token_log_probabilities: Vec<f32>,
+    /// What each of [`GenerationRequest::taps`] read, in the order asked for.
+    #[serde(default)]
+    pub taps: Vec<TapReading>,
     /// Natural log of the probability that the output would have begun with one of
     /// [`GenerationRequest::avoid_first`]; `None` without any.
     #[serde(default)]
     pub avoided_log_probability: Option<f32>,
     /// Waiting for the model, in milliseconds.
     pub queue_ms: f64,
-    /// Reading the prompt, in milliseconds.
+    /// Reading the prompt, in milliseconds; its passages too, from texts or files.
     pub prefill_ms: f64,
     /// Writing, in milliseconds.
     pub decode_ms: f64,
@@ -264,4 +308,6 @@ pub enum StopReason {
     StopText,
     /// `max_tokens` was reached.
     MaxTokens,
+    /// A tap with [`Tap::stop_after`] was read; nothing was written.
+    TapRead,
 }

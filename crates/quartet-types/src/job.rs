@@ -25,6 +25,24 @@ pub struct Job {
     pub updated_at: i64,
 }
 
+impl Job {
+    /// Whether the job can be worked on now.
+    ///
+    /// # Errors
+    /// `Busy` if somebody does; `InvalidInput` if it has ended.
+    pub fn check_resumable(&self) -> crate::Result<()> {
+        use crate::{Error, ErrorCode};
+        let id = self.id;
+        match self.state {
+            JobState::Paused | JobState::Interrupted | JobState::Queued => Ok(()),
+            JobState::Running => Err(Error::new(ErrorCode::Busy, format!("job {id} is running"))),
+            JobState::Finished | JobState::Failed | JobState::Cancelled => {
+                Err(Error::new(ErrorCode::InvalidInput, format!("job {id} has already ended")))
+            }
+        }
+    }
+}
+
 /// What a job does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
@@ -76,6 +94,9 @@ pub struct JobProgress {
     pub rate: Option<f64>,
     /// Seconds to the end of the job, where it can be estimated.
     pub eta_seconds: Option<f64>,
+    /// What the last step of a training came to.
+    #[serde(default)]
+    pub point: Option<CurvePoint>,
 }
 
 /// What a job counts.
@@ -91,6 +112,8 @@ pub enum ProgressUnit {
     Chunks,
     /// Questions.
     Questions,
+    /// Texts.
+    Texts,
     /// Optimiser steps.
     Steps,
 }

@@ -9,6 +9,9 @@
 //! | [`id`] | one newtype per kind of id |
 //! | [`error`] | one [`Error`] with code, message, hint and subject |
 //! | [`generation`] | [`GenerationRequest`]: the four ports of private knowledge |
+//! | [`adapter`] | LoRA adapters: where they come from, what is known of them |
+//! | [`tokens`] | text as a model reads it: tokens and their probability |
+//! | [`passage`] | passages that a range of layers may read |
 //! | [`engine`] | what the engine worker is asked and replies |
 //! | [`document`] | pages, chunks, documents and their status |
 //! | [`search`] | queries and passages found |
@@ -16,6 +19,7 @@
 //! | [`chat`] | conversations: turns, what became of them, votes |
 //! | [`job`] | long work: stage, rate, ETA, state |
 
+pub mod adapter;
 pub mod answer;
 pub mod chat;
 pub mod document;
@@ -24,8 +28,12 @@ pub mod error;
 pub mod generation;
 pub mod id;
 pub mod job;
+pub mod passage;
 pub mod search;
+pub mod tokens;
+pub mod training;
 
+pub use adapter::{AdapterDescription, AdapterSource};
 pub use answer::{
     Abstention, Answer, AnswerEvent, AnswerSentence, Method, Outcome, Support, Timings, Usage,
 };
@@ -41,10 +49,16 @@ pub use engine::{
 pub use error::{Error, ErrorCode, Result};
 pub use generation::{
     AdapterUse, EmbeddingRows, Generation, GenerationLimits, GenerationRequest, Grammar, Message,
-    PassageUse, Prompt, Role, Sampling, Segment, StopReason, Tap, TapPoint,
+    Prompt, Role, Sampling, Segment, StopReason, Tap, TapPoint, TapReading, TapRows, TapUse,
 };
 pub use id::{
     AnswerId, ChatId, ChunkId, CollectionId, DocumentId, JobId, ModelId, PageNumber, Sha256, TurnId,
 };
 pub use job::{CurvePoint, Job, JobKind, JobProgress, JobState, ProgressUnit};
+pub use passage::{
+    EncodedPassage, EncodedPassages, PassageRequest, PassageSource, PassageStore, PassageTexts,
+    PassageUse, StoredPassage,
+};
 pub use search::{Passage, SearchHit, SearchTrace};
+pub use tokens::{Perplexity, PerplexityRequest, PromptPart, PromptTokens, TokenInput};
+pub use training::{Artefact, ArtefactKind, BeforeAfter, ExpertReport, Preset, StageReport};

@@ -29,6 +29,7 @@ pub(crate) fn run(
         sequences: 1,
         output_rows: 1,
         pooling: None,
+        watched: false,
     };
     let context = NativeContext::new(model, &Arc::new(NativeThreads::new(threads)), shape)?;
     let _held = context.hold_threads();

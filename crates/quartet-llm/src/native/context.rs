@@ -1,8 +1,11 @@
 //! A context: the state of one forward pass after another.
 
-use super::model::{NativeModel, Token};
+use super::adapter::{AdapterSet, AdaptersInForce};
+use super::batch::{Input, MixedBatch, Row, RowBuffers};
+use super::model::NativeModel;
 use super::take_complaint;
 use super::threads::NativeThreads;
+use super::watch::Watch;
 use llama_cpp_sys_2 as sys;
 use quartet_types::{Error, ErrorCode, Pooling, Result};
 use std::ffi::c_void;
@@ -23,16 +26,9 @@ pub(crate) struct ContextShape {
     pub(crate) output_rows: u32,
     /// `Some` makes it an embedder: pooled vectors instead of logits.
     pub(crate) pooling: Option<Pooling>,
-}
-
-/// One token to decode.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Row {
-    pub(crate) token: Token,
-    pub(crate) position: u32,
-    pub(crate) sequence: u32,
-    /// Whether logits (or a part in the pooled vector) are wanted for it.
-    pub(crate) output: bool,
+    /// Whether its passes can be watched. A callback costs next to nothing on a processor, but
+    /// graphics devices then compute a pass in pieces, so only those who look get one.
+    pub(crate) watched: bool,
 }
 
 /// How a decode ended.
@@ -49,10 +45,13 @@ pub(crate) struct NativeContext {
     pointer: NonNull<sys::llama_context>,
     shape: ContextShape,
     vocabulary_size: usize,
+    input_width: usize,
     output_width: usize,
     cancel: Arc<AtomicBool>,
     rows: RowBuffers,
+    watch: Option<Arc<Watch>>,
     // Fields are dropped after the context itself is freed.
+    adapters: AdaptersInForce,
     threads: Arc<NativeThreads>,
     model: Arc<NativeModel>,
 }
@@ -68,17 +67,6 @@ impl Drop for NativeContext {
     }
 }
 
-/// The columns of a batch, reused from call to call.
-#[derive(Default)]
-struct RowBuffers {
-    tokens: Vec<Token>,
-    positions: Vec<sys::llama_pos>,
-    counts: Vec<i32>,
-    sequences: Vec<sys::llama_seq_id>,
-    sequence_pointers: Vec<*mut sys::llama_seq_id>,
-    outputs: Vec<i8>,
-}
-
 unsafe extern "C" fn is_cancelled(flag: *mut c_void) -> bool {
     // SAFETY: the context keeps the flag alive for as long as llama.cpp may call this.
     unsafe { &*flag.cast::<AtomicBool>() }.load(Ordering::Relaxed)
@@ -92,7 +80,9 @@ impl NativeContext {
         shape: ContextShape,
     ) -> Result<Self> {
         let count = i32::try_from(threads.count()).unwrap_or(i32::MAX);
+        let watch = shape.watched.then(Watch::new);
         let _ = take_complaint();
+        let _still = model.adapters_stay();
         // SAFETY: default parameters are valid, the model is loaded and outlives the context
         // because the context holds an `Arc` of it.
         let pointer = unsafe {
@@ -106,6 +96,9 @@ impl NativeContext {
             parameters.n_outputs_max_per_seq = 0;
             parameters.no_perf = true;
             parameters.kv_unified = true;
+            if let Some(watch) = &watch {
+                (parameters.cb_eval, parameters.cb_eval_user_data) = watch.callback();
+            }
             match shape.pooling {
                 Some(pooling) => {
                     parameters.embeddings = true;
@@ -139,9 +132,12 @@ impl NativeContext {
             pointer,
             shape,
             vocabulary_size: model.vocabulary_size(),
+            input_width: model.input_width(),
             output_width: model.output_width(),
             cancel: Arc::new(AtomicBool::new(false)),
             rows: RowBuffers::default(),
+            adapters: AdaptersInForce::default(),
+            watch,
             threads: Arc::clone(threads),
             model: Arc::clone(model),
         };
@@ -150,6 +146,11 @@ impl NativeContext {
         unsafe { threads.attach(pointer) };
         context.set_cancel(Arc::new(AtomicBool::new(false)));
         Ok(context)
+    }
+
+    /// Who looks into its passes.
+    pub(super) fn watch(&self) -> Option<&Watch> {
+        self.watch.as_deref()
     }
 
     pub(super) fn as_ptr(&self) -> *mut sys::llama_context {
@@ -180,6 +181,16 @@ impl NativeContext {
         self.cancel = flag;
     }
 
+    /// Replaces the adapters in force by `set`. Everything is forgotten when that changes
+    /// anything, because keys and values of one set are nonsense with another.
+    pub(crate) fn set_adapters(&mut self, set: &AdapterSet) -> Result<()> {
+        // SAFETY: the context is valid, of this model, and the field is its own.
+        if unsafe { self.adapters.replace(self.pointer, &self.model, set)? } {
+            self.clear();
+        }
+        Ok(())
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         // SAFETY: the context is valid; a model without memory has a null one.
@@ -208,26 +219,25 @@ impl NativeContext {
     }
 
     /// Reads rows. Everything that llama.cpp would abort on is checked here.
-    pub(crate) fn decode(&mut self, rows: &[Row]) -> Result<Decoded> {
+    pub(crate) fn decode(&mut self, rows: &[Row<'_>]) -> Result<Decoded> {
         let outputs = rows.iter().filter(|row| row.output).count();
         let fits = !rows.is_empty()
             && rows.len() <= self.shape.batch as usize
             && (self.shape.pooling.is_some() || outputs <= self.shape.output_rows as usize);
         let sound = rows.iter().all(|row| {
-            self.model.knows(row.token)
-                && row.sequence < self.shape.sequences
-                && row.position < i32::MAX as u32
+            let known = match row.input {
+                Input::Token(token) => self.model.knows(token),
+                Input::Embedding(values) => {
+                    values.len() == self.input_width && self.shape.pooling.is_none()
+                }
+            };
+            known && row.sequence < self.shape.sequences && row.position < i32::MAX as u32
         });
         if !fits || !sound {
             return Err(Error::internal("a batch does not fit its context"));
         }
-        self.rows.load(rows);
-        let batch = self.rows.as_batch();
         let _ = take_complaint();
-        let _held = self.threads.hold();
-        // SAFETY: every column of the batch has `n_tokens` entries and outlives the call;
-        // size, tokens and sequences were checked above.
-        let status = unsafe { sys::llama_decode(self.pointer.as_ptr(), batch) };
+        let status = self.read(rows)?;
         match status {
             0 => Ok(Decoded::Done),
             2 => Ok(Decoded::Cancelled),
@@ -235,9 +245,36 @@ impl NativeContext {
                 .hint("Shorten the text or use a longer context.")),
             other => {
                 let reason = take_complaint();
+                if reason.contains("mixing token and embedding") {
+                    return Err(crate::prompt::rows_not_supported());
+                }
                 Err(Error::new(ErrorCode::Internal, format!("decoding failed ({other}) {reason}")))
             }
         }
+    }
+
+    /// Hands rows to llama.cpp; returns its status.
+    fn read(&mut self, rows: &[Row<'_>]) -> Result<i32> {
+        if self.rows.load(rows) {
+            let batch = self.rows.as_batch();
+            let _still = self.model.adapters_stay();
+            let _held = self.threads.hold();
+            // SAFETY: every column of the batch has `n_tokens` entries and outlives the call;
+            // size, tokens and sequences were checked by `decode`.
+            return Ok(unsafe { sys::llama_decode(self.pointer.as_ptr(), batch) });
+        }
+        // llama.cpp turns a batch of tokens into a mixed one itself, so both ways compute the
+        // same; this one copies every row once more.
+        // SAFETY: the context is valid.
+        let batch = unsafe { MixedBatch::new(self.pointer, rows)? };
+        let _still = self.model.adapters_stay();
+        let _held = self.threads.hold();
+        // SAFETY: the batch was made for this context and holds copies of the rows, which were
+        // checked by `decode`.
+        Ok(unsafe {
+            let kind = sys::LLAMA_PROCESS_TYPE_DECODE;
+            sys::llama_process(self.pointer.as_ptr(), kind, batch.as_ptr())
+        })
     }
 
     /// Logits after row `index` of the last decode, one per token of the vocabulary.
@@ -264,37 +301,6 @@ impl NativeContext {
                 return Err(Error::internal("no vector was computed for this text"));
             }
             Ok(std::slice::from_raw_parts(row, self.output_width))
-        }
-    }
-}
-
-impl RowBuffers {
-    fn load(&mut self, rows: &[Row]) {
-        self.tokens.clear();
-        self.positions.clear();
-        self.counts.clear();
-        self.sequences.clear();
-        self.sequence_pointers.clear();
-        self.outputs.clear();
-        for row in rows {
-            self.tokens.push(row.token);
-            self.positions.push(row.position as sys::llama_pos);
-            self.counts.push(1);
-            self.sequences.push(row.sequence as sys::llama_seq_id);
-            self.outputs.push(i8::from(row.output));
-        }
-        self.sequence_pointers.extend(self.sequences.iter_mut().map(std::ptr::from_mut));
-    }
-
-    fn as_batch(&mut self) -> sys::llama_batch {
-        sys::llama_batch {
-            n_tokens: self.tokens.len() as i32,
-            token: self.tokens.as_mut_ptr(),
-            embd: std::ptr::null_mut(),
-            pos: self.positions.as_mut_ptr(),
-            n_seq_id: self.counts.as_mut_ptr(),
-            seq_id: self.sequence_pointers.as_mut_ptr(),
-            logits: self.outputs.as_mut_ptr(),
         }
     }
 }

@@ -1,16 +1,28 @@
 //! The only place that calls llama.cpp. Every type here owns what it points to, checks what
 //! llama.cpp merely asserts, and is safe to use from outside.
 
+mod adapter;
 pub(crate) mod bare;
+mod batch;
 mod context;
+mod dequantise;
 mod model;
+mod reveal;
 mod sampler;
+mod state;
 mod threads;
+mod watch;
 
-pub(crate) use context::{ContextShape, Decoded, NativeContext, Row};
+pub(crate) use adapter::{AdapterSet, NativeAdapter};
+pub(crate) use batch::{Input, Row};
+pub(crate) use context::{ContextShape, Decoded, NativeContext};
+pub(crate) use dequantise::dequantise;
 pub(crate) use model::{NativeModel, Token};
+pub(crate) use reveal::Reveal;
 pub(crate) use sampler::{NativeGrammar, NativeSampler, schema_to_grammar};
+pub(crate) use state::{LayerStates, StateLayout};
 pub(crate) use threads::NativeThreads;
+pub(crate) use watch::{Found, Node, NodeName, Orders, Read};
 
 use llama_cpp_sys_2 as sys;
 use quartet_types::Device;

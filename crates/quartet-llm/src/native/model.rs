@@ -6,6 +6,7 @@ use quartet_types::{Error, ErrorCode, Result};
 use std::ffi::{CString, c_char, c_void};
 use std::path::Path;
 use std::ptr::NonNull;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// A token of a model's vocabulary.
 pub(crate) type Token = sys::llama_token;
@@ -14,6 +15,9 @@ pub(crate) type Token = sys::llama_token;
 pub(crate) struct NativeModel {
     pointer: NonNull<sys::llama_model>,
     vocabulary: NonNull<sys::llama_vocab>,
+    /// llama.cpp keeps a list of a model's adapters, without a lock, and reads it whenever a
+    /// context is made or a pass begins.
+    adapters: RwLock<()>,
 }
 
 // SAFETY: a loaded model is only read; llama.cpp shares one between contexts on many threads.
@@ -79,7 +83,7 @@ impl NativeModel {
         // SAFETY: the model is loaded.
         let vocabulary = unsafe { sys::llama_model_get_vocab(pointer.as_ptr()) };
         match NonNull::new(vocabulary.cast_mut()) {
-            Some(vocabulary) => Ok(Self { pointer, vocabulary }),
+            Some(vocabulary) => Ok(Self { pointer, vocabulary, adapters: RwLock::default() }),
             None => {
                 // SAFETY: loaded above and not yet owned by anything.
                 unsafe { sys::llama_model_free(pointer.as_ptr()) };
@@ -100,6 +104,22 @@ impl NativeModel {
     pub(crate) fn vocabulary_size(&self) -> usize {
         // SAFETY: the vocabulary lives as long as the model.
         usize::try_from(unsafe { sys::llama_vocab_n_tokens(self.vocabulary()) }).unwrap_or(0)
+    }
+
+    /// No adapter is loaded or freed while the guard lives.
+    pub(super) fn adapters_stay(&self) -> RwLockReadGuard<'_, ()> {
+        self.adapters.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no context is being made and no pass is running.
+    pub(super) fn adapters_change(&self) -> RwLockWriteGuard<'_, ()> {
+        self.adapters.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Length of one row that goes into the first layer.
+    pub(crate) fn input_width(&self) -> usize {
+        // SAFETY: the model is loaded.
+        usize::try_from(unsafe { sys::llama_model_n_embd_inp(self.as_ptr()) }).unwrap_or(0)
     }
 
     /// Length of one embedding that comes out.

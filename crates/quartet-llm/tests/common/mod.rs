@@ -1,10 +1,15 @@
 //! What the tests of this crate share: tiny models written on the spot, and the real ones.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its part")]
 
+pub mod adapter;
+pub mod engine;
+pub mod families;
 pub mod tiny;
 
 use quartet_llm::Model;
-use quartet_types::{LoadRequest, Prompt, Segment};
+use quartet_types::{
+    EngineEvent, Error, Generation, GenerationRequest, LoadRequest, Prompt, Segment,
+};
 use std::path::{Path, PathBuf};
 
 /// A request to load the file at `path` with little context and one or two threads.
@@ -22,6 +27,31 @@ pub fn load_request(path: &Path) -> LoadRequest {
 
 pub fn load(path: &Path) -> Model {
     Model::load(&load_request(path), None, &quartet_llm::never(), |_| {}).unwrap()
+}
+
+pub fn with_model(file: &quartet_gguf::GgufWriter, test: impl FnOnce(&Model)) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiny.gguf");
+    file.write(&path).unwrap();
+    test(&load(&path));
+}
+
+pub fn request(prompt: Prompt, max_tokens: u32) -> GenerationRequest {
+    let mut request = GenerationRequest::new("test".into(), prompt);
+    request.limits.max_tokens = max_tokens;
+    request
+}
+
+pub fn generate(model: &Model, request: &GenerationRequest) -> (Generation, Vec<EngineEvent>) {
+    let mut events = Vec::new();
+    let turn = model.turn(&quartet_llm::never()).unwrap();
+    let generation = turn.generate(request, |event| events.push(event)).unwrap();
+    (generation, events)
+}
+
+pub fn refused(model: &Model, request: &GenerationRequest) -> Error {
+    let turn = model.turn(&quartet_llm::never()).unwrap();
+    turn.generate(request, |_| {}).expect_err("the request should have been refused")
 }
 
 /// The file of a catalog model, or `None` with a printed reason. With
