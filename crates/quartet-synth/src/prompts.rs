@@ -18,18 +18,18 @@ impl Template {
     /// The question that an answer answers.
     pub(crate) const QUESTION: Self = Self {
         name: "study-question.v1",
-        source: include_str!("../prompts/study-question.v1.txt"),
+        source: include_str!("../../../assets/prompts/study-question.v1.txt"),
     };
     /// An answer from a passage.
     pub(crate) const CHECK: Self =
-        Self { name: "study-check.v1", source: include_str!("../prompts/study-check.v1.txt") };
+        Self { name: "study-check.v1", source: include_str!("../../../assets/prompts/study-check.v1.txt") };
     /// An answer from nothing.
     pub(crate) const CLOSED: Self =
-        Self { name: "study-closed.v1", source: include_str!("../prompts/study-closed.v1.txt") };
+        Self { name: "study-closed.v1", source: include_str!("../../../assets/prompts/study-closed.v1.txt") };
     /// The same question in other words.
     pub(crate) const PARAPHRASE: Self = Self {
         name: "study-paraphrase.v1",
-        source: include_str!("../prompts/study-paraphrase.v1.txt"),
+        source: include_str!("../../../assets/prompts/study-paraphrase.v1.txt"),
     };
     /// All of them: part of the recipe.
     pub(crate) const ALL: [Self; 4] = [Self::QUESTION, Self::CHECK, Self::CLOSED, Self::PARAPHRASE];

@@ -69,8 +69,8 @@ pub struct LowRank {
 
 impl LowRank {
     pub(crate) fn apply(&self, x: Tensor<2>) -> Tensor<2> {
-        let narrow = x.matmul(self.a.clone().transpose());
-        narrow.matmul(self.b.clone().transpose()).mul_scalar(self.factor)
+        let narrow = x.matmul(self.a.clone().transpose()).mul_scalar(self.factor);
+        narrow.matmul(self.b.clone().transpose())
     }
 }
 

@@ -3,9 +3,11 @@
 use crate::adapters::{Adapters, Projection};
 use crate::architecture::{Architecture, Family};
 use crate::compute::Compute;
+use crate::fused;
+use crate::kernels::Gate;
 use crate::rotary::Rotary;
 use crate::weights::{Weight, WeightFile};
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 use quartet_types::{Error, ErrorCode, Result};
 use std::collections::BTreeMap;
 
@@ -91,16 +93,6 @@ pub(crate) struct BlockOutput {
     pub(crate) key_values: (Tensor<3>, Tensor<3>),
 }
 
-/// `x / sqrt(mean(x^2) + epsilon) * weight` over the last axis (Zhang and Sennrich 2019).
-pub(crate) fn normalise<const D: usize>(
-    x: Tensor<D>,
-    weight: Tensor<D>,
-    epsilon: f64,
-) -> Tensor<D> {
-    let mean = (x.clone() * x.clone()).mean_dim(D - 1);
-    x * mean.add_scalar(epsilon).sqrt().recip() * weight
-}
-
 impl Block {
     pub(crate) fn load(
         file: &WeightFile,
@@ -146,11 +138,8 @@ impl Block {
         })?;
         let weight = linear.weight.tensor(scene.compute)?;
         let [outputs, inputs] = weight.dims();
-        let mut y = x.clone().matmul(weight.transpose());
-        if let Some(bias) = &linear.bias {
-            y = y + bias.clone();
-        }
-        for adapter in scene.adapters.on(self.index, projection) {
+        let adapters = scene.adapters.on(self.index, projection);
+        for adapter in adapters {
             let ([_, columns], [rows, _]) = (adapter.a.dims(), adapter.b.dims());
             if (rows, columns) != (outputs, inputs) {
                 return Err(Error::new(
@@ -162,30 +151,25 @@ impl Block {
                     ),
                 ));
             }
-            y = y + adapter.apply(x.clone());
         }
-        Ok(y)
+        Ok(fused::linear(x, &weight, linear.bias.as_ref(), adapters))
     }
 
     fn normalised(&self, scene: &Scene<'_>, norm: Norm, x: Tensor<2>) -> Tensor<2> {
         match self.norms.get(&norm) {
-            Some(weight) => normalise(x, weight.clone(), scene.architecture.epsilon),
+            Some(weight) => fused::normalise(x, weight, scene.architecture.epsilon),
             None => x,
         }
     }
 
-    /// Splits `[rows, heads * length]` into heads and normalises each where the family does.
-    fn heads(&self, scene: &Scene<'_>, norm: Norm, x: Tensor<2>, heads: usize) -> Tensor<3> {
-        let length = scene.architecture.head_length;
-        let [rows, _] = x.dims();
-        let split = x.reshape([rows, heads, length]);
-        match self.norms.get(&norm) {
-            Some(weight) => {
-                let weight = weight.clone().reshape([1, 1, length]);
-                normalise(split, weight, scene.architecture.epsilon)
-            }
-            None => split,
+    /// Normalises each head of rows `[rows, heads * length]` where the family does.
+    fn heads(&self, scene: &Scene<'_>, norm: Norm, x: Tensor<2>) -> Tensor<2> {
+        if !self.norms.contains_key(&norm) {
+            return x;
         }
+        let ([rows, width], length) = (x.dims(), scene.architecture.head_length);
+        let each = x.reshape([rows * width / length, length]);
+        self.normalised(scene, norm, each).reshape([rows, width])
     }
 
     /// The block's output for `x`, `[rows, width]`.
@@ -201,15 +185,12 @@ impl Block {
         let query = self.linear(scene, Projection::Query, &inner)?;
         let key = self.linear(scene, Projection::Key, &inner)?;
         let value = self.linear(scene, Projection::Value, &inner)?;
-        let query = self.heads(scene, Norm::Query, query, shapes.heads);
-        let key = self.heads(scene, Norm::Key, key, shapes.key_value_heads);
+        let query = self.heads(scene, Norm::Query, query);
+        let key = self.heads(scene, Norm::Key, key);
         let value = value.reshape([rows, shapes.key_value_heads, shapes.head_length]);
-        let taps = (
-            query.clone().reshape([rows, shapes.query_width()]),
-            key.clone().reshape([rows, shapes.key_value_width()]),
-        );
-        let query = view.rotary.turn(query.swap_dims(0, 1));
-        let key = view.rotary.turn(key.swap_dims(0, 1));
+        let taps = (query.clone(), key.clone());
+        let query = view.rotary.turn(query, shapes.heads);
+        let key = view.rotary.turn(key, shapes.key_value_heads);
         let value = value.swap_dims(0, 1);
         let attended = attend(shapes, view, query, &key, &value);
         let attended = self.linear(scene, Projection::Output, &attended)?;
@@ -218,20 +199,11 @@ impl Block {
         let inner = self.normalised(scene, Norm::FeedForward, x.clone());
         let gate = self.linear(scene, Projection::Gate, &inner)?;
         let up = self.linear(scene, Projection::Up, &inner)?;
-        let gate =
-            if shapes.family == Family::Gemma3 { gelu(gate) } else { activation::silu(gate) };
-        let down = self.linear(scene, Projection::Down, &(gate * up))?;
+        let kind = if shapes.family == Family::Gemma3 { Gate::Gelu } else { Gate::Silu };
+        let down = self.linear(scene, Projection::Down, &fused::gated(kind, gate, up))?;
         let hidden = x + self.normalised(scene, Norm::AfterFeedForward, down);
         Ok(BlockOutput { hidden, query: taps.0, key: taps.1, key_values: (key, value) })
     }
-}
-
-/// GELU by its tanh form (Hendrycks and Gimpel 2016), which Gemma was trained with:
-/// `x (1 + tanh u) / 2` with `u = sqrt(2/pi) (x + 0.044715 x^3)`, which is `x sigmoid(2u)`.
-fn gelu(x: Tensor<2>) -> Tensor<2> {
-    let root = (2.0 / std::f64::consts::PI).sqrt();
-    let slope = (x.clone() * x.clone()).mul_scalar(2.0 * root * 0.044_715).add_scalar(2.0 * root);
-    x.clone() * activation::sigmoid(x * slope)
 }
 
 /// Grouped attention (Ainslie et al. 2023, arXiv 2305.13245): the query heads of a group are
@@ -256,9 +228,9 @@ fn attend(
     let key = all(key, |pair| &pair.0);
     let value = all(value, |pair| &pair.1);
     let [_, columns, _] = key.dims();
-    let query = query.mul_scalar(shapes.attention_scale).reshape([shared, group * rows, length]);
+    let query = query.reshape([shared, group * rows, length]);
     let scores = query.matmul(key.swap_dims(1, 2)).reshape([heads, rows, columns]);
-    let shares = activation::softmax(scores + view.mask.clone(), 2);
+    let shares = fused::softmax(scores, view.mask, shapes.attention_scale);
     let mixed = shares.reshape([shared, group * rows, columns]).matmul(value);
     mixed.reshape([heads, rows, length]).swap_dims(0, 1).reshape([rows, heads * length])
 }

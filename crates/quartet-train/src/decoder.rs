@@ -6,9 +6,10 @@
 
 use crate::adapters::Adapters;
 use crate::architecture::{Architecture, Family};
-use crate::block::{Block, Scene, View, normalise};
+use crate::block::{Block, Scene, View};
 use crate::compute::Compute;
 use crate::control::Wish;
+use crate::fused;
 use crate::head::Head;
 use crate::pass::{Outcome, Pass, Shared};
 use crate::rows::{KeyValues, Piece, check_width, seen_by};
@@ -183,7 +184,7 @@ impl Decoder {
     /// The final normalisation, `[n, width]`.
     #[must_use]
     pub fn normalise(&self, hidden: Tensor<2>) -> Tensor<2> {
-        normalise(hidden, self.final_norm.clone(), self.architecture.epsilon)
+        fused::normalise(hidden, &self.final_norm, self.architecture.epsilon)
     }
 
     /// The logits of rows of hidden states, `[n, vocabulary]`, without gradient.

@@ -81,7 +81,7 @@ fn replace(partial: &Path, place: &Path) -> Result<()> {
     Ok(())
 }
 
-fn write_synchronised(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_synchronised(path: &Path, bytes: &[u8]) -> Result<()> {
     File::create(path)
         .and_then(|mut file| {
             file.write_all(bytes)?;

@@ -5,19 +5,26 @@
 //! `[n, vocabulary]`. [`attach`] then hangs value and gradient into the graph.
 
 use crate::compute::{Compute, values_f64};
+use crate::fused;
 use crate::weights::{Packed, Weight};
 use burn::tensor::Tensor;
 use quartet_types::{Error, ErrorCode, Result};
 
-/// Rows of one block of the vocabulary: small enough for the buffer limit of modest graphics
-/// drivers (128 MiB) at a width of 1024, large enough to keep a product busy.
-const BLOCK_ROWS: usize = 32_768;
+/// Rows of one block of the vocabulary on the processor: with its logits it stays in the cache
+/// between the two products that need it.
+const BLOCK_ROWS: usize = 4096;
+/// On other devices: small enough for the buffer limit of modest graphics drivers (128 MiB) at a
+/// width of 1024, large enough to keep a product busy.
+const DEVICE_BLOCK_ROWS: usize = 32_768;
+/// Before the first logit. Unlike minus infinity it makes no difference that is not a number.
+const LOWEST: f64 = -1.0e30;
 
 /// The output matrix, `[vocabulary, width]`, in blocks of rows.
 #[derive(Debug)]
 pub struct Head {
     stored: Packed,
     blocks: Vec<Weight>,
+    block_rows: usize,
     compute: Compute,
     logit_cap: Option<f64>,
 }
@@ -63,27 +70,28 @@ impl Head {
         logit_cap: Option<f64>,
         packed: bool,
     ) -> Result<Self> {
+        let block_rows = if compute.is_processor() { BLOCK_ROWS } else { DEVICE_BLOCK_ROWS };
         let mut blocks = Vec::new();
         if !packed {
-            for from in (0..stored.rows()).step_by(BLOCK_ROWS) {
-                let to = (from + BLOCK_ROWS).min(stored.rows());
+            for from in (0..stored.rows()).step_by(block_rows) {
+                let to = (from + block_rows).min(stored.rows());
                 let floats = stored.floats(from, to)?;
                 blocks.push(Weight::Kept(compute.matrix(floats, to - from, stored.columns())?));
             }
         }
-        Ok(Self { stored, blocks, compute: compute.clone(), logit_cap })
+        Ok(Self { stored, blocks, block_rows, compute: compute.clone(), logit_cap })
     }
 
     fn block_count(&self) -> usize {
-        self.stored.rows().div_ceil(BLOCK_ROWS)
+        self.stored.rows().div_ceil(self.block_rows)
     }
 
     fn block(&self, index: usize) -> Result<Tensor<2>> {
         if let Some(weight) = self.blocks.get(index) {
             return weight.tensor(&self.compute);
         }
-        let from = index * BLOCK_ROWS;
-        let to = (from + BLOCK_ROWS).min(self.stored.rows());
+        let from = index * self.block_rows;
+        let to = (from + self.block_rows).min(self.stored.rows());
         self.compute.matrix(self.stored.floats(from, to)?, to - from, self.stored.columns())
     }
 
@@ -93,16 +101,17 @@ impl Head {
     /// As [`Packed::floats`].
     pub fn logits(&self, hidden: Tensor<2>) -> Result<Tensor<2>> {
         let hidden = hidden.without_autodiff();
-        let blocks = (0..self.block_count()).map(|index| self.block_logits(&hidden, index));
+        let blocks = (0..self.block_count())
+            .map(|index| self.block(index).map(|block| self.block_logits(&hidden, block)));
         Ok(Tensor::cat(blocks.collect::<Result<Vec<_>>>()?, 1))
     }
 
-    fn block_logits(&self, hidden: &Tensor<2>, index: usize) -> Result<Tensor<2>> {
-        let logits = hidden.clone().matmul(self.block(index)?.transpose());
-        Ok(match self.logit_cap {
+    fn block_logits(&self, hidden: &Tensor<2>, block: Tensor<2>) -> Tensor<2> {
+        let logits = hidden.clone().matmul(block.transpose());
+        match self.logit_cap {
             Some(cap) => logits.div_scalar(cap).tanh().mul_scalar(cap),
             None => logits,
-        })
+        }
     }
 
     /// The losses of `terms` for normalised hidden states `[n, width]`, and their gradient.
@@ -118,51 +127,53 @@ impl Head {
         let hidden = hidden.without_autodiff();
         let [count, width] = hidden.dims();
         self.check(count, terms)?;
-        let logits = (0..self.block_count())
-            .map(|index| self.block_logits(&hidden, index))
-            .collect::<Result<Vec<_>>>()?;
-        let largest = logits
-            .iter()
-            .map(|block| block.clone().max_dim(1))
-            .reduce(Tensor::max_pair)
-            .ok_or_else(|| Error::internal("a vocabulary without tokens"))?;
-        let mut slopes: Vec<Option<Tensor<2>>> = vec![None; logits.len()];
+        let running = self.softmax(&hidden, terms)?;
+        let largest = values_f64(running.most)?;
         let mut gradient: Tensor<2> = hidden.zeros_like();
         let mut losses = Vec::with_capacity(terms.len());
-        for term in terms {
-            let heat = 1.0 / term.temperature;
-            let raised: Vec<Tensor<2>> = logits
-                .iter()
-                .map(|block| (block.clone() - largest.clone()).mul_scalar(heat).exp())
-                .collect();
-            let totals = raised
-                .iter()
-                .map(|block| block.clone().sum_dim(1))
-                .reduce(|left, right| left + right)
-                .ok_or_else(|| Error::internal("a vocabulary without tokens"))?;
+        for (term, (sums, pull)) in terms.iter().zip(running.sums.into_iter().zip(running.pulls)) {
             let named = self.named(&hidden, term)?;
             let scores = values_f64(named.scores.clone())?;
-            let largest = values_f64(largest.clone())?;
-            let sums = values_f64(totals)?;
-            let parts = row_parts(term, named.most, &scores, &largest, &sums);
+            let parts = row_parts(term, named.most, &scores, &largest, &values_f64(sums)?);
             losses.push(parts.loss);
             let dense = self.compute.tensor_f64(parts.dense, [count, 1])?;
-            for (slope, block) in slopes.iter_mut().zip(raised) {
-                let part = block * dense.clone();
-                *slope = Some(match slope.take() {
-                    Some(sum) => sum + part,
-                    None => part,
-                });
-            }
             let sparse = self.compute.tensor_f64(parts.sparse, [count, 1, named.most])?;
+            gradient = gradient + pull * dense;
             gradient = gradient + sparse.matmul(named.rows).reshape([count, width]);
         }
-        for (index, slope) in slopes.into_iter().enumerate() {
-            if let Some(slope) = slope {
-                gradient = gradient + slope.matmul(self.block(index)?);
-            }
-        }
         Ok(HeadLoss { terms: losses, gradient })
+    }
+
+    /// The softmax over the vocabulary and what it pulls towards, `softmax(h W^T) W`, block by
+    /// block in one pass: what was summed under a smaller maximum is scaled down when a larger one
+    /// is found (Milakov and Gimelshein 2018, arXiv 1805.02867). No more than one block of logits
+    /// is ever there.
+    fn softmax(&self, hidden: &Tensor<2>, terms: &[HeadTerm]) -> Result<Running> {
+        let [count, _] = hidden.dims();
+        let column = |value: f64| self.compute.tensor_f64(vec![value; count], [count, 1]);
+        let sums = terms.iter().map(|_| column(0.0)).collect::<Result<Vec<_>>>()?;
+        let pulls = vec![hidden.zeros_like(); terms.len()];
+        let mut running = Running { most: column(LOWEST)?, sums, pulls };
+        for index in 0..self.block_count() {
+            let block = self.block(index)?;
+            let logits = self.block_logits(hidden, block.clone());
+            let mut most = running.most.clone();
+            let mut waiting = Some(logits);
+            for (at, term) in terms.iter().enumerate() {
+                let is_last = at + 1 == terms.len();
+                let logits = if is_last { waiting.take() } else { waiting.clone() };
+                let Some(logits) = logits else { break };
+                let heat = 1.0 / term.temperature;
+                let raised = fused::raise(logits, &running.most, heat);
+                let factor = (running.most.clone() - raised.most.clone()).mul_scalar(heat).exp();
+                let (sum, pull) = (&mut running.sums[at], &mut running.pulls[at]);
+                *sum = sum.clone() * factor.clone() + raised.sums;
+                *pull = pull.clone() * factor + raised.shares.matmul(block.clone());
+                most = raised.most;
+            }
+            running.most = most;
+        }
+        Ok(running)
     }
 
     fn check(&self, count: usize, terms: &[HeadTerm]) -> Result<()> {
@@ -201,6 +212,16 @@ impl Head {
         let scores = rows.clone().matmul(hidden.clone().reshape([count, width, 1]));
         Ok(Named { rows, scores, most })
     }
+}
+
+/// A softmax over the blocks so far.
+struct Running {
+    /// Largest logits, `[n, 1]`.
+    most: Tensor<2>,
+    /// Of each term, the sum of `e^((logit - most) / temperature)`, `[n, 1]`.
+    sums: Vec<Tensor<2>>,
+    /// Of each term, the rows of the matrix summed with those weights, `[n, width]`.
+    pulls: Vec<Tensor<2>>,
 }
 
 struct Named {

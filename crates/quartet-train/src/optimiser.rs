@@ -1,8 +1,9 @@
 //! AdamW and learning rates.
 
-use crate::compute::not_finite;
+use crate::compute::check_finite;
 use crate::parameters::{Gradients, Parameters};
 use quartet_types::{Error, Result};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Adam with decoupled weight decay (Kingma and Ba 2015; Loshchilov and Hutter 2019).
@@ -62,26 +63,30 @@ impl AdamW {
         let exponent = moments.updates as f64;
         let correction_1 = 1.0 - self.beta_1.powf(exponent);
         let correction_2 = 1.0 - self.beta_2.powf(exponent);
-        let means = moments.first.iter_mut().zip(&mut moments.second).zip(&gradients.all);
         if parameters.all().len() != gradients.all.len() {
             return Err(Error::internal("gradients of other parameters"));
         }
-        for (parameter, ((first, second), gradient)) in parameters.all_mut().iter_mut().zip(means) {
-            let decay = if parameter.rows > 1 { rate * self.weight_decay } else { 0.0 };
-            let numbers = parameter.values.iter_mut().zip(first).zip(second).zip(gradient);
-            for (index, (((value, first), second), gradient)) in numbers.enumerate() {
-                let slope = f64::from(*gradient);
-                let mean = self.beta_1 * f64::from(*first) + (1.0 - self.beta_1) * slope;
-                let square = self.beta_2 * f64::from(*second) + (1.0 - self.beta_2) * slope * slope;
-                (*first, *second) = (mean as f32, square as f32);
-                let step = mean / correction_1 / ((square / correction_2).sqrt() + self.epsilon);
-                let old = f64::from(*value);
-                *value = (old - decay * old - rate * step) as f32;
-                if !value.is_finite() {
-                    return Err(not_finite(&parameter.name, f64::from(*value), index));
+        let means = moments.first.par_iter_mut().zip(&mut moments.second).zip(&gradients.all);
+        let all = parameters.all_mut().par_iter_mut().zip(means);
+        // Errors are looked at in order, so that the first is the same each time.
+        let ends: Vec<Result<()>> = all
+            .map(|(parameter, ((first, second), gradient))| {
+                let decay = if parameter.rows > 1 { rate * self.weight_decay } else { 0.0 };
+                let numbers = parameter.values.iter_mut().zip(first).zip(second).zip(gradient);
+                for (((value, first), second), gradient) in numbers {
+                    let slope = f64::from(*gradient);
+                    let mean = self.beta_1 * f64::from(*first) + (1.0 - self.beta_1) * slope;
+                    let square =
+                        self.beta_2 * f64::from(*second) + (1.0 - self.beta_2) * slope * slope;
+                    (*first, *second) = (mean as f32, square as f32);
+                    let root = (square / correction_2).sqrt() + self.epsilon;
+                    let old = f64::from(*value);
+                    *value = (old - decay * old - rate * mean / correction_1 / root) as f32;
                 }
-            }
-        }
+                check_finite(&parameter.values, &parameter.name)
+            })
+            .collect();
+        ends.into_iter().collect::<Result<()>>()?;
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //! at position `p` is turned by the angle `p * scale * base^(-2i/d) / factor_i`.
 
 use crate::compute::Compute;
+use crate::fused;
 use burn::tensor::Tensor;
 use quartet_types::Result;
 
@@ -47,35 +48,8 @@ impl Rotary {
         })
     }
 
-    /// Turns `heads`, `[heads, rows, d]`.
-    pub(crate) fn turn(&self, heads: Tensor<3>) -> Tensor<3> {
-        let [count, rows, length] = heads.dims();
-        let half = length / 2;
-        let (cosines, sines) = (self.cosines.clone(), self.sines.clone());
-        if self.neighbours {
-            let pairs = heads.reshape([count, rows, half, 2]);
-            let first = pairs.clone().narrow(3, 0, 1).reshape([count, rows, half]);
-            let second = pairs.narrow(3, 1, 1).reshape([count, rows, half]);
-            let turned = Self::rotate(first, second, cosines, sines);
-            let column = |tensor: Tensor<3>| tensor.reshape([count, rows, half, 1]);
-            return Tensor::cat(vec![column(turned.0), column(turned.1)], 3)
-                .reshape([count, rows, length]);
-        }
-        let first = heads.clone().narrow(2, 0, half);
-        let second = heads.narrow(2, half, half);
-        let turned = Self::rotate(first, second, cosines, sines);
-        Tensor::cat(vec![turned.0, turned.1], 2)
-    }
-
-    fn rotate(
-        first: Tensor<3>,
-        second: Tensor<3>,
-        cosines: Tensor<3>,
-        sines: Tensor<3>,
-    ) -> (Tensor<3>, Tensor<3>) {
-        (
-            first.clone() * cosines.clone() - second.clone() * sines.clone(),
-            second * cosines + first * sines,
-        )
+    /// Splits rows `[rows, heads * d]` into `[heads, rows, d]` and turns each head.
+    pub(crate) fn turn(&self, x: Tensor<2>, heads: usize) -> Tensor<3> {
+        fused::turn(x, heads, (&self.cosines, &self.sines), self.neighbours)
     }
 }

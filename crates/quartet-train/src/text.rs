@@ -12,9 +12,10 @@ use crate::rows::{Piece, Places};
 use crate::training::Objective;
 use burn::tensor::Tensor;
 use quartet_types::{Error, ErrorCode, Result};
+use serde::{Deserialize, Serialize};
 
 /// A piece of text to learn.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextSample {
     /// Tokens, with whatever the model expects at the start and the end.
     pub ids: Vec<u32>,

@@ -228,6 +228,37 @@ fn queries_and_keys_that_are_read_out() {
     }
 }
 
+/// A learnt head over a query and the keys of passages that were read out, and the adapters of the
+/// layers below, through the loss that trains them.
+#[test]
+fn a_retrieval_head() {
+    let decoder = load("qwen2", Holding::Floats);
+    let ids = common::sequence();
+    let shapes = [[2, 32], [32, 2], [2, 48], [32, 2], [2, 32], [16, 2], [32, 5], [16, 5]];
+    let fill = |(seed, shape): (usize, [usize; 2])| {
+        (shape, numbers(20 + seed as u64, shape[0] * shape[1], 0.4))
+    };
+    let inputs: Vec<_> = shapes.into_iter().enumerate().map(fill).collect();
+    let read = |adapters: &Adapters, ids: &[u32], point: TapPoint| {
+        let taps = [Tap { point, layer: 2, stop_after: false }];
+        let places = Places::consecutive(0..ids.len() as u32);
+        let rows = decoder.embed(&[Piece::Tokens(ids)]).unwrap();
+        let pass =
+            Pass { layers: 0..3, taps: &taps, ..Pass::new(&decoder, rows, &places, adapters) };
+        decoder.run(&pass).unwrap().taps.remove(0)
+    };
+    check("retrieval head", &inputs, 5, |inputs| {
+        let adapters = adapters_of(&inputs[..6]);
+        let query = read(&adapters, &ids[..6], TapPoint::Query).narrow(0, 5, 1);
+        let keys = [0..5, 5..11, 11..16].map(|range: std::ops::Range<usize>| {
+            read(&adapters, &ids[range], TapPoint::Key).mean_dim(0)
+        });
+        let keys = Tensor::cat(keys.to_vec(), 0).matmul(inputs[7].clone());
+        let scores = query.matmul(inputs[6].clone()).matmul(keys.transpose());
+        retrieval_loss(&scores, &[Some(false), Some(true), Some(false)]).unwrap()
+    });
+}
+
 #[test]
 fn the_retrieval_loss_is_that_of_the_paper() {
     let compute = Compute::cpu_f64();

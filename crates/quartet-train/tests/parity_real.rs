@@ -5,7 +5,9 @@
 mod common;
 
 use burn::tensor::Tensor;
-use quartet_train::{Adapters, Compute, Decoder, Holding, Pass, Piece, Places, cross_entropy};
+use quartet_train::{
+    Adapters, Compute, Decoder, Holding, LoraPlan, Pass, Piece, Places, cross_entropy,
+};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -103,6 +105,57 @@ fn the_gradient_of_an_injected_row_is_the_slope_of_the_loss() {
     let direction = gradient.div_scalar(length);
     let step = 0.05;
     let moved = |by: f64| loss(&(row.clone() + direction.clone().mul_scalar(by))).value;
+    let slope = (moved(step) - moved(-step)) / (2.0 * step);
+    println!("length of the gradient {length}, slope {slope}");
+    assert!((slope / length - 1.0).abs() < 0.01, "{slope} is not {length}");
+}
+
+/// The same along the gradient by adapters on every linear.
+#[test]
+fn the_gradient_of_adapters_is_the_slope_of_the_loss() {
+    let Some(path) = common::installed("gemma-3-270m-q4_k_m.gguf") else { return };
+    let compute = Compute::cpu();
+    let decoder = Decoder::load(&path, &compute, Holding::Floats).unwrap();
+    let golden: Golden =
+        serde_json::from_str(include_str!("fixtures/top-gemma-3-270m.json")).unwrap();
+    let ids = &golden.prompts[0].ids;
+    let places = Places::consecutive(0..ids.len() as u32);
+    let targets: Vec<_> = (0..ids.len() - 1).map(|row| (row, ids[row + 1])).collect();
+    let plan = LoraPlan::everywhere(decoder.architecture(), 4);
+    let mut parameters = plan.parameters(decoder.architecture(), 3).unwrap();
+    // B is not zero, or A would have no gradient.
+    let names: Vec<String> = parameters.all().iter().map(|one| one.name.clone()).collect();
+    let mut random = common::Random(4);
+    for name in names.iter().filter(|name| name.ends_with("lora_b")) {
+        let values = parameters.values_mut(name).unwrap();
+        let fresh = random.floats(values.len(), 0.01);
+        values.copy_from_slice(&fresh);
+    }
+    let run = |parameters: &quartet_train::Parameters, is_tracked: bool| {
+        let leaves = if is_tracked {
+            parameters.leaves(&compute).unwrap()
+        } else {
+            parameters.constants(&compute).unwrap()
+        };
+        let adapters = plan.adapters(&leaves).unwrap();
+        let rows = decoder.embed(&[Piece::Tokens(ids)]).unwrap();
+        let hidden = decoder.run(&Pass::new(&decoder, rows, &places, &adapters)).unwrap().hidden;
+        (cross_entropy(&decoder, hidden, &targets).unwrap(), leaves)
+    };
+    let (loss, leaves) = run(&parameters, true);
+    let gradients = leaves.gradients(&loss).unwrap();
+    let length = gradients.norm();
+    let moved = |by: f64| {
+        let mut moved = parameters.clone();
+        for (index, name) in names.iter().enumerate() {
+            let values = moved.values_mut(name).unwrap().iter_mut();
+            for (value, slope) in values.zip(gradients.of(index)) {
+                *value += (by * f64::from(*slope) / length) as f32;
+            }
+        }
+        run(&moved, false).0.value
+    };
+    let step = 2e-3;
     let slope = (moved(step) - moved(-step)) / (2.0 * step);
     println!("length of the gradient {length}, slope {slope}");
     assert!((slope / length - 1.0).abs() < 0.01, "{slope} is not {length}");

@@ -198,16 +198,55 @@ fn swap_names(bytes: &mut [u8], one: &[u8], other: &[u8]) {
 
 #[test]
 fn training_stops_early_and_keeps_the_best() {
+    /// Learns as it does, and is told how good it was.
+    struct Told<'a> {
+        inner: &'a mut Memorise,
+        verdicts: std::vec::IntoIter<f64>,
+    }
+    impl Objective for Told<'_> {
+        fn samples(&self) -> usize {
+            self.inner.samples()
+        }
+        fn gradients(
+            &mut self,
+            leaves: &quartet_train::Leaves,
+            sample: usize,
+            step: u64,
+        ) -> Result<quartet_train::Gradients> {
+            self.inner.gradients(leaves, sample, step)
+        }
+        fn evaluate(&mut self, _: &quartet_train::Leaves) -> Result<Option<f64>> {
+            Ok(self.verdicts.next())
+        }
+    }
     let mut objective = Memorise::new("qwen2");
     let mut state = objective.state();
-    // A rate that destroys what it touches: the first evaluation stays the best.
-    let plan =
-        TrainingPlan { steps: 40, evaluate_every: 1, patience: 3, rate: 3.0, warm_up: 0, ..plan() };
-    assert_eq!(go(&plan, &mut objective, &mut state, None).unwrap(), Ending::Early);
+    let plan = TrainingPlan { steps: 40, evaluate_every: 1, patience: 3, ..plan() };
+    let run = |objective: &mut Memorise, state: &mut State, verdicts: Vec<f64>| {
+        let mut told = Told { inner: objective, verdicts: verdicts.into_iter() };
+        let compute = Compute::cpu();
+        train(&plan, &compute, &mut told, state, None, &Control::new(), &mut |_| {}).unwrap()
+    };
+    // Two bad ones in a row are borne, three are not.
+    let verdicts = vec![3.0, 2.0, 2.5, 2.25, 1.5, 1.75, 1.5, 1.6, 1.0];
+    assert_eq!(run(&mut objective, &mut state, verdicts), Ending::Early);
     let best = state.best.clone().unwrap();
-    assert!(state.step < 40 && best.at.step + 3 == state.step);
+    assert_eq!((state.step, best.at.step, best.at.loss), (8, 5, 1.5));
     assert_eq!(state.best_parameters().unwrap().all()[0].values, best.values[0]);
     assert_ne!(state.best_parameters().unwrap(), state.parameters);
+    // And the best are those of the fifth update.
+    let mut again = objective.state();
+    let short = TrainingPlan { evaluate_every: 0, ..plan.clone() };
+    let control = Control::new();
+    let stop = control.clone();
+    let compute = Compute::cpu();
+    train(&short, &compute, &mut objective, &mut again, None, &control, &mut |event| {
+        if matches!(event, TrainingEvent::Step { step: 5, .. }) {
+            stop.cancel();
+        }
+    })
+    .unwrap();
+    assert_eq!(again.parameters, state.best_parameters().unwrap());
 }
 
 #[test]

@@ -86,7 +86,9 @@ impl Reader for WorkerReader {
         cancel: &CancellationToken,
     ) -> Result<Vec<Vec<f32>>> {
         let model = self.description.model.clone();
-        match self.call(EngineRequest::Score { model, prompt, continuations }, cancel).await? {
+        let adapters = Vec::new();
+        let request = EngineRequest::Score { model, prompt, continuations, adapters };
+        match self.call(request, cancel).await? {
             EngineReply::Scored(scores) => Ok(scores),
             other => Err(unexpected(&other)),
         }

@@ -195,6 +195,7 @@ impl Reader for Scripted {
             prompt_tokens: 10,
             written_tokens: 3,
             token_log_probabilities: vec![-0.1; 3],
+            taps: Vec::new(),
             avoided_log_probability: None,
             queue_ms: 0.0,
             prefill_ms: 0.0,

@@ -1,0 +1,109 @@
+//! The trainer as a worker process: one training at a time, politely.
+
+use crate::compute::Compute;
+use crate::control::Control;
+use crate::stages::{TextEvent, TextTraining, TrainedText, measure_text, train_text};
+use quartet_types::Result;
+use quartet_worker::{Handler, Limits, Protocol, RequestContext};
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Everything else on the machine goes first.
+const NICENESS: i32 = 10;
+
+/// How often it is looked whether the parent has lost interest.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What the trainer is asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainerRequest {
+    /// Train. Reply: [`TrainerReply::Trained`].
+    Train(TextTraining),
+    /// Say how long it would take. Reply: [`TrainerReply::Measured`].
+    Measure(TextTraining),
+}
+
+/// What the trainer answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainerReply {
+    /// It is trained.
+    Trained(TrainedText),
+    /// How long it would take from here.
+    Measured {
+        /// Seconds.
+        seconds: f64,
+    },
+}
+
+/// The messages of the trainer. A cancelled request saves a checkpoint and ends with
+/// `Cancelled`; where that takes too long the supervisor ends the process, and the checkpoint
+/// before stands.
+#[derive(Debug)]
+pub enum TrainerProtocol {}
+
+impl Protocol for TrainerProtocol {
+    type Request = TrainerRequest;
+    type Event = TextEvent;
+    type Reply = TrainerReply;
+    const NAME: &'static str = "trainer";
+}
+
+/// Serves [`TrainerProtocol`] on standard input and output.
+///
+/// # Errors
+/// If the limits or the pipes cannot be set up.
+pub fn serve_trainer() -> Result<()> {
+    Limits { address_space_bytes: None, cpu_seconds: None, niceness: NICENESS }.apply()?;
+    quartet_worker::serve(Trainer)
+}
+
+struct Trainer;
+
+impl Handler<TrainerProtocol> for Trainer {
+    fn handle(
+        &self,
+        request: TrainerRequest,
+        context: &RequestContext<TrainerProtocol>,
+    ) -> Result<TrainerReply> {
+        let control = Control::new();
+        let cancel = context.cancel_flag();
+        let ended = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let _end = Ended(&ended);
+            scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    if cancel.load(Ordering::Relaxed) {
+                        return control.pause();
+                    }
+                    std::thread::sleep(LOOK);
+                }
+            });
+            let compute = Compute::cpu();
+            match &request {
+                TrainerRequest::Train(training) => {
+                    train_text(training, &compute, &control, &mut |event| context.emit(event))
+                        .map(TrainerReply::Trained)
+                }
+                TrainerRequest::Measure(training) => measure_text(training, &compute, &control)
+                    .map(|seconds| TrainerReply::Measured { seconds }),
+            }
+        })
+    }
+
+    fn stack_bytes(&self) -> usize {
+        // Backward passes recurse over the graph.
+        64 << 20
+    }
+}
+
+/// Tells the one who looks that there is nothing to look for, however the work ended.
+struct Ended<'a>(&'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
