@@ -85,7 +85,7 @@ impl Engine {
         }
     }
 
-    async fn call(
+    pub(crate) async fn call(
         &self,
         request: EngineRequest,
         cancel: &CancellationToken,
@@ -105,7 +105,7 @@ impl Engine {
     }
 }
 
-fn unexpected(reply: &EngineReply) -> Error {
+pub(crate) fn unexpected(reply: &EngineReply) -> Error {
     Error::internal(format!("the engine gave an answer to another question: {reply:?}"))
 }
 

@@ -6,9 +6,10 @@ use crate::workers::worker_command;
 use quartet_library::{Importer, JournalEntry};
 use quartet_methods::Turn;
 use quartet_types::{
-    Answer, ChatId, Collection, Document, DocumentId, Error, ErrorCode, Job, JobId, JobProgress,
-    Result, TurnId,
+    Answer, Artefact, ChatId, Collection, Document, DocumentId, Error, ErrorCode, Job, JobId,
+    JobKind, JobProgress, Result, TurnId,
 };
+use serde::Serialize;
 use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,16 @@ const REMEMBERED_TURNS: usize = 3;
 
 /// Is told how far a job is.
 pub type OnProgress<'a> = &'a (dyn Fn(&JobProgress) + Send + Sync);
+
+/// What came of a job.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobOutcome {
+    /// Of an import.
+    Imported(ImportReport),
+    /// Of a training.
+    Trained(Box<Artefact>),
+}
 
 /// What an import is about.
 enum Work<'a> {
@@ -134,17 +145,33 @@ impl Quartet {
         self.bring_in(Work::Retry(collection), cancel, on_progress).await
     }
 
-    /// Goes on with a paused or interrupted job.
+    /// Goes on with a queued, paused or interrupted job.
     ///
     /// # Errors
-    /// As [`Quartet::import`]; `InvalidInput` for a job that has ended.
+    /// As [`Quartet::import`] or [`Quartet::train_expert`]; `InvalidInput` for a job that has
+    /// ended.
     pub async fn resume_job(
         &self,
         job: JobId,
         cancel: &CancellationToken,
         on_progress: OnProgress<'_>,
-    ) -> Result<ImportReport> {
-        self.bring_in(Work::Resume(job), cancel, on_progress).await
+    ) -> Result<JobOutcome> {
+        let stored = self.library.job(job).await?;
+        match stored.kind {
+            JobKind::Import => {
+                self.bring_in(Work::Resume(job), cancel, on_progress).await.map(JobOutcome::Imported)
+            }
+            JobKind::Train => {
+                stored.check_resumable()?;
+                let request = self.library.job_request(job).await?;
+                let trained = self.train_expert(&request, cancel, on_progress).await?;
+                Ok(JobOutcome::Trained(Box::new(trained)))
+            }
+            JobKind::Exam | JobKind::Synthesise => Err(Error::new(
+                ErrorCode::NotSupported,
+                format!("job {job} cannot be resumed by itself"),
+            )),
+        }
     }
 
     async fn bring_in(

@@ -37,6 +37,7 @@ mod models;
 mod pages;
 mod paths;
 mod settings;
+mod training;
 mod workers;
 
 pub use answering::{Answering, AskRequest};
@@ -44,7 +45,7 @@ pub use bench::{BenchReport, BenchRequest, EngineSpeed, ImportSpeed, SearchSpeed
 pub use desk::Desk;
 pub use doctor::{Diagnosis, machine_in_words};
 pub use examining::ExamRequest;
-pub use keeping::{ImportReport, OnProgress};
+pub use keeping::{ImportReport, JobOutcome, OnProgress};
 pub use machine::MachineProfile;
 pub use models::{InstalledModel, ModelCheck, ModelRole};
 pub use paths::{Paths, variables};
@@ -53,6 +54,7 @@ pub use quartet_exam::table::render as render_exam;
 pub use quartet_library::JournalEntry;
 pub use quartet_types as types;
 pub use settings::Settings;
+pub use training::ExpertRequest;
 pub use tokio_util::sync::CancellationToken;
 pub use workers::run_worker;
 

@@ -173,6 +173,15 @@ impl ModelStore {
         self.find(name.map_or("embedder", |entry| entry.name.as_str()))
     }
 
+    /// The model that becomes an expert.
+    ///
+    /// # Errors
+    /// `ModelMissing`.
+    pub(crate) fn expert(&self) -> Result<InstalledModel> {
+        let name = self.catalog.iter().find(|entry| entry.role == ModelRole::Expert);
+        self.find(name.map_or("expert", |entry| entry.name.as_str()))
+    }
+
     /// Checks every installed model of the catalog against its digest.
     pub(crate) fn check_all(&self) -> Vec<ModelCheck> {
         let installed = self.list().into_iter().filter(|model| model.path.is_some());

@@ -120,6 +120,7 @@ pub(crate) async fn exam(
             #[expect(clippy::cast_precision_loss, reason = "counts of questions")]
             let left = (step.total - step.done) as f64 / rate;
             progress.update(&JobProgress {
+                point: None,
                 stage: "examining".to_owned(),
                 subject: Some(step.result.question.clone()),
                 done: step.done as u64,

@@ -34,6 +34,10 @@ pub(crate) enum Command {
     Compare(Compare),
     /// Put a file of questions to methods and score the answers.
     Exam(Exam),
+    /// Teach a model a collection. Goes on where an interrupted training stopped.
+    Train(Train),
+    /// List what has been trained, with what it is worth.
+    Artefacts(Artefacts),
     /// List models, check their files, add your own.
     Models(Models),
     /// List long-running work; pause, resume or cancel it.
@@ -197,6 +201,47 @@ pub(crate) struct Exam {
     /// Start over instead of going on with an interrupted exam.
     #[arg(long)]
     pub(crate) fresh: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Train {
+    #[command(subcommand)]
+    pub(crate) what: Trained,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Trained {
+    /// A domain expert: a small model that knows the collection by heart.
+    Expert(TrainExpert),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainExpert {
+    #[command(flatten)]
+    pub(crate) collection: InCollection,
+    /// How long it may take: quick (about 10 minutes), standard (about an hour) or thorough
+    /// (over night).
+    #[arg(long, default_value = "standard")]
+    pub(crate) preset: String,
+    /// The model to teach: a name from `quartet models`, or a GGUF file.
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) expert: Option<String>,
+    /// The model that writes the questions it is taught; `none` leaves them to rules.
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) writer: Option<String>,
+    /// Only so many passages of the collection, to try it out.
+    #[arg(long, value_name = "N")]
+    pub(crate) passages: Option<usize>,
+    /// Only so many updates per stage, to try it out.
+    #[arg(long, value_name = "N")]
+    pub(crate) updates: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Artefacts {
+    /// Only this collection.
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) collection: Option<String>,
 }
 
 #[derive(Debug, Args)]

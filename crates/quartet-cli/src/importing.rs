@@ -5,7 +5,8 @@ use crate::output::Output;
 use crate::progress::Progress;
 use crate::render;
 use quartet_api::types::{ErrorCode, JobId, Result};
-use quartet_api::{CancellationToken, ImportReport, Quartet};
+use crate::training;
+use quartet_api::{CancellationToken, ImportReport, JobOutcome, Quartet};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -54,16 +55,18 @@ pub(crate) async fn jobs(
             let result =
                 quartet.resume_job(JobId(*id), cancel, &|step| progress.update(step)).await;
             progress.clear();
-            let imported = result.inspect_err(|error| remark_if_stopped(error.code, output))?;
-            return report(&imported, output);
+            return match result.inspect_err(|error| remark_if_stopped(error.code, output))? {
+                JobOutcome::Imported(imported) => report(&imported, output),
+                JobOutcome::Trained(artefact) => Ok(training::report(&artefact, output)),
+            };
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn remark_if_stopped(code: ErrorCode, output: Output) {
+pub(crate) fn remark_if_stopped(code: ErrorCode, output: Output) {
     if code == ErrorCode::Cancelled {
-        output.remark("Stopped. What was read is kept; the same command goes on from here.");
+        output.remark("Stopped. What was done is kept; the same command goes on from here.");
     }
 }
 

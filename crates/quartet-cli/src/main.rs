@@ -13,6 +13,7 @@ mod output;
 mod progress;
 mod render;
 mod serve;
+mod training;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -52,6 +53,8 @@ async fn run(command: Command, output: Output) -> Result<ExitCode> {
         Command::Documents(arguments) => {
             housekeeping::documents(&quartet, &arguments, output, &cancel).await
         }
+        Command::Train(arguments) => training::train(&quartet, &arguments, output, &cancel).await,
+        Command::Artefacts(arguments) => training::artefacts(&quartet, &arguments, output).await,
         Command::Models(arguments) => housekeeping::models(&quartet, &arguments, output),
         Command::Doctor => housekeeping::doctor(&quartet, output).await,
         Command::Search(arguments) => answers::search(&quartet, &arguments, output, &cancel).await,

@@ -10,6 +10,7 @@
 //! | [`ports`] | the traits a method is given: a reader and a searcher |
 //! | [`none`] | the base model alone: the control for every other method |
 //! | [`rag`] | retrieve, choose passages, quote them as data, answer |
+//! | [`expert`] | what a domain expert is taught and how |
 //! | [`follow_up`] | a question that leans on the conversation becomes a stand-alone one |
 //! | [`support`] | which span of which page supports each sentence of an answer |
 //! | [`abstention`] | the calibrated probability that the documents hold an answer |
@@ -19,6 +20,7 @@
 //! coefficients are compiled in from `assets/`.
 
 pub mod abstention;
+pub mod expert;
 pub mod follow_up;
 pub mod none;
 mod options;

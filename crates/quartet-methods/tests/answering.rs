@@ -84,6 +84,7 @@ impl Reader for ScriptedReader {
             prompt_tokens: 10,
             written_tokens: 3,
             token_log_probabilities: vec![-0.1, -0.1, -0.1],
+            taps: Vec::new(),
             avoided_log_probability: None,
             queue_ms: 1.0,
             prefill_ms: 2.0,

@@ -65,6 +65,36 @@ export type AnswerSentence = {
   /** What supports it; `None` means that nothing given to the model does. */
   support: Support | null, };
 
+/** Something trained here, with what it was made from and what it is worth. */
+export type Artefact = {
+  /** What it is. */
+  kind: ArtefactKind,
+  /** The collection it knows. */
+  collection: CollectionId,
+  /** Its name. */
+  collection_name: string,
+  /** How long it was trained. */
+  preset: Preset,
+  /** The model it belongs to, by name. */
+  model: string,
+  /** Digest of that model's file. */
+  model_sha256: Sha256,
+  /** The model that wrote the study material, by name; `None` where only rules did. */
+  writer: string | null,
+  /** State of the collection it was trained on. */
+  fingerprint: string,
+  /** Digest of the adapter file. */
+  adapter: Sha256,
+  /** When it was finished, seconds since 1970. */
+  created_at: number,
+  /** What was measured. */
+  report: ExpertReport,
+  /** Whether documents have changed since. */
+  stale: boolean, };
+
+/** What an artefact is. */
+export type ArtefactKind = "expert";
+
 /** A question in a conversation. Its answers arrive as events. */
 export type AskTurn = {
   /** Chosen by the asker; events carry it, and `stop` takes it. */
@@ -84,6 +114,13 @@ export type AskTurn = {
   abstain: boolean,
   /** Whether the methods' names stay hidden until a vote. */
   blind: boolean, };
+
+/** A figure without and with what was trained. */
+export type BeforeAfter = {
+  /** Without. */
+  before: number,
+  /** With. */
+  after: number, };
 
 /** Which answer of a turn was the best. */
 export type CastVote = {
@@ -273,6 +310,37 @@ export type Error = {
 /** What kind of thing went wrong. Shells classify by code, never by message text. */
 export type ErrorCode = "invalid_input" | "not_found" | "protected" | "no_text" | "bad_file" | "limit_exceeded" | "bad_model" | "model_missing" | "does_not_fit" | "prompt_too_long" | "not_supported" | "worker_died" | "cancelled" | "read_only" | "disk_full" | "busy" | "corrupt" | "io" | "internal";
 
+/** What a domain expert is worth, measured on what it was not trained on. */
+export type ExpertReport = {
+  /**
+   * Perplexity on passages of the collection that were held out of all training; `None` for
+   * a collection too small to hold any out.
+   */
+  in_domain: BeforeAfter | null,
+  /** Perplexity on everyday text that has nothing to do with the collection. */
+  general: BeforeAfter,
+  /**
+   * Token F1 of the expert alone, without any document, on held-out wordings of questions
+   * whose other wordings were trained; 0 to 1. `None` where there was none to ask.
+   */
+  closed_book_f1: BeforeAfter | null,
+  /** How many questions that was. */
+  questions: number,
+  /** Passages held out of all training. */
+  held_out_passages: number,
+  /** Passages trained on. */
+  passages: number,
+  /** Rows of study material by what made them. */
+  rows: { [key in string]: number },
+  /** Rows that were dropped, by reason. */
+  dropped: { [key in string]: number },
+  /** The stages of training. */
+  stages: Array<StageReport>,
+  /** Wall time of each part of the work, in seconds. */
+  seconds: { [key in string]: number },
+  /** Seconds that were foretold for the stages before the first of them began. */
+  foretold_seconds: number | null, };
+
 /** A conversation to export. */
 export type ExportChat = {
   /** Its id. */
@@ -367,7 +435,9 @@ export type JobProgress = {
   /** Units per second, smoothed; `None` until measured. */
   rate: number | null,
   /** Seconds to the end of the job, where it can be estimated. */
-  eta_seconds: number | null, };
+  eta_seconds: number | null,
+  /** What the last step of a training came to. */
+  point: CurvePoint | null, };
 
 /** Where a job stands. */
 export type JobState = "queued" | "running" | "paused" | "interrupted" | "finished" | "failed" | "cancelled";
@@ -616,6 +686,9 @@ export type Pick = {
   /** Folders among them. */
   folders: number, };
 
+/** How much time a training may take. */
+export type Preset = "quick" | "standard" | "thorough";
+
 /** What the program has open, as the operating system tells. */
 export type PrivacyView = {
   /** Whether this system lets a program look at itself (Linux does). */
@@ -641,7 +714,7 @@ export type ProcessView = {
   sockets: Array<SocketCount>, };
 
 /** What a job counts. */
-export type ProgressUnit = "files" | "pages" | "chunks" | "questions" | "steps";
+export type ProgressUnit = "files" | "pages" | "chunks" | "questions" | "texts" | "steps";
 
 /** Another name. */
 export type Rename = {
@@ -728,6 +801,15 @@ export type SocketCount = {
   /** How many. */
   count: number, };
 
+/** A stage of a training. */
+export type StageReport = {
+  /** Its name. */
+  name: string,
+  /** Its loss curve. */
+  curve: Array<CurvePoint>,
+  /** Whether it ended because the held-out loss no longer fell. */
+  is_early: boolean, };
+
 /** Training to begin. */
 export type StartTraining = {
   /** The method to train. */
@@ -735,7 +817,7 @@ export type StartTraining = {
   /** The collection to train it on. */
   collection: string,
   /** How long. */
-  preset: TrainingPreset, };
+  preset: Preset, };
 
 /** How many documents have a status. */
 export type StatusCount = {
@@ -770,8 +852,12 @@ export type Timings = {
   /** From the question to the end. */
   total_ms: number, };
 
-/** How long to train. */
-export type TrainingPreset = "quick" | "standard" | "thorough";
+/** An expert to train. */
+export type TrainExpert = {
+  /** The collection it is taught. */
+  collection: string,
+  /** How long. */
+  preset: Preset, };
 
 /** A turn: a question and what became of it. */
 export type Turn = {
@@ -866,6 +952,8 @@ export interface Commands {
   resume_job: { request: OfJob; reply: Nothing };
   cancel_job: { request: OfJob; reply: Nothing };
   start_training: { request: StartTraining; reply: JobView };
+  train_expert: { request: TrainExpert; reply: JobView };
+  artefacts: { request: OfCollection; reply: Array<Artefact> };
   list_chats: { request: ListChats; reply: ChatPage };
   create_chat: { request: OfCollection; reply: ChatSummary };
   rename_chat: { request: RenameChat; reply: ChatSummary };

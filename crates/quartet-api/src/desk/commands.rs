@@ -7,7 +7,7 @@ use crate::doctor::Diagnosis;
 use crate::settings::Settings;
 use quartet_library::JournalEntry;
 use quartet_types::{
-    ChatPage, ChatSummary, ChatView, Collection, Device, DocumentPage, Error, ErrorCode,
+    Artefact, ChatPage, ChatSummary, ChatView, Collection, Device, DocumentPage, Error, ErrorCode,
     LinkedFolder, Result, Turn, TurnHead, Vote, VoteCount,
 };
 use serde_json::Value;
@@ -86,6 +86,8 @@ commands! {
     resume_job(OfJob) -> Nothing;
     cancel_job(OfJob) -> Nothing;
     start_training(StartTraining) -> JobView;
+    train_expert(TrainExpert) -> JobView;
+    artefacts(OfCollection) -> Vec<Artefact>;
 
     list_chats(ListChats) -> ChatPage;
     create_chat(OfCollection) -> ChatSummary;

@@ -78,7 +78,8 @@ impl Desk {
         });
         desk.go_on_with_interrupted_jobs().await?;
         desk.watch_linked_folders().await?;
-        tokio::spawn(Arc::clone(&desk).run_jobs());
+        tokio::spawn(Arc::clone(&desk).run_imports());
+        tokio::spawn(Arc::clone(&desk).run_trainings());
         Ok(desk)
     }
 

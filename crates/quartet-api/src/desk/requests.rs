@@ -1,6 +1,6 @@
 //! What the window asks: one structure per command, a JSON object each.
 
-use quartet_types::{ChatId, DocumentId, DocumentStatus, JobId, Method, PageNumber, TurnId};
+use quartet_types::{ChatId, DocumentId, DocumentStatus, JobId, Method, PageNumber, Preset, TurnId};
 use serde::Deserialize;
 use ts_rs::TS;
 
@@ -188,18 +188,6 @@ pub struct CastVote {
     pub winner: Option<Method>,
 }
 
-/// How long to train.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-pub enum TrainingPreset {
-    /// About ten minutes.
-    Quick,
-    /// About an hour.
-    Standard,
-    /// Overnight.
-    Thorough,
-}
-
 /// Training to begin.
 #[derive(Debug, Clone, Deserialize, TS)]
 pub struct StartTraining {
@@ -208,5 +196,14 @@ pub struct StartTraining {
     /// The collection to train it on.
     pub collection: String,
     /// How long.
-    pub preset: TrainingPreset,
+    pub preset: Preset,
+}
+
+/// An expert to train.
+#[derive(Debug, Clone, Deserialize, TS)]
+pub struct TrainExpert {
+    /// The collection it is taught.
+    pub collection: String,
+    /// How long.
+    pub preset: Preset,
 }

@@ -1,10 +1,13 @@
-//! Imports, one after the other. What waits is in SQLite, so nothing given is ever forgotten.
+//! Imports, one after the other, and trainings, one after the other, beside them. What waits is
+//! in SQLite, so nothing given is ever forgotten.
 
 use super::replies::{DeskEvent, JobView};
-use super::requests::{Nothing, OfJob, StartTraining};
+use super::requests::{Nothing, OfCollection, OfJob, StartTraining, TrainExpert};
 use super::{Desk, lock};
-use crate::Quartet;
-use quartet_types::{Error, ErrorCode, Job, JobId, JobKind, JobProgress, JobState, Result};
+use crate::{ExpertRequest, Quartet};
+use quartet_types::{
+    Artefact, CurvePoint, Error, ErrorCode, Job, JobId, JobKind, JobProgress, JobState, Result,
+};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,25 +24,79 @@ const BUSY_PAUSE: Duration = Duration::from_secs(1);
 /// How long to wait for our own job to reach a checkpoint.
 const PAUSE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// The line of jobs.
-#[derive(Debug, Default)]
-pub(super) struct Runner {
+/// Jobs of one kind: they wait for each other.
+#[derive(Debug)]
+struct Line {
+    kind: JobKind,
     wake: Notify,
     running: Mutex<Option<(JobId, CancellationToken)>>,
+    ended: CancellationToken,
+}
+
+impl Line {
+    fn new(kind: JobKind) -> Self {
+        Self {
+            kind,
+            wake: Notify::new(),
+            running: Mutex::default(),
+            ended: CancellationToken::new(),
+        }
+    }
+}
+
+/// The lines of jobs.
+#[derive(Debug)]
+pub(super) struct Runner {
+    imports: Line,
+    trainings: Line,
+    /// The loss of trainings since this program began to run them.
+    curves: Mutex<HashMap<JobId, Vec<CurvePoint>>>,
     /// How many need the right to write; no job begins meanwhile.
     held: AtomicUsize,
-    ended: CancellationToken,
     /// Which job brings which linked folder up to date.
     pub(super) syncing: Mutex<HashMap<JobId, i64>>,
 }
 
+impl Default for Runner {
+    fn default() -> Self {
+        Self {
+            imports: Line::new(JobKind::Import),
+            trainings: Line::new(JobKind::Train),
+            curves: Mutex::default(),
+            held: AtomicUsize::new(0),
+            syncing: Mutex::default(),
+        }
+    }
+}
+
 impl Runner {
     pub(super) fn wake(&self) {
-        self.wake.notify_one();
+        for line in [&self.imports, &self.trainings] {
+            line.wake.notify_one();
+        }
     }
 
     pub(super) async fn stopped(&self) {
-        self.ended.cancelled().await;
+        self.imports.ended.cancelled().await;
+        self.trainings.ended.cancelled().await;
+    }
+
+    fn curve(&self, job: JobId) -> Vec<CurvePoint> {
+        lock(&self.curves).get(&job).cloned().unwrap_or_default()
+    }
+
+    /// Adds what a step came to; what is told again about the same step is newer.
+    fn note_point(&self, job: JobId, point: CurvePoint) {
+        let mut curves = lock(&self.curves);
+        let curve = curves.entry(job).or_default();
+        // Another stage begins to count anew.
+        if curve.last().is_some_and(|last| last.step > point.step) {
+            curve.clear();
+        }
+        if curve.last().is_some_and(|last| last.step == point.step) {
+            curve.pop();
+        }
+        curve.push(point);
     }
 
     fn is_held(&self) -> bool {
@@ -68,7 +125,7 @@ impl Desk {
     pub(super) async fn list_jobs(&self, _: Nothing) -> Result<Vec<JobView>> {
         let quartet = self.quartet();
         let names = collection_names(&quartet).await?;
-        Ok(quartet.jobs().await?.into_iter().map(|job| view(job, &names)).collect())
+        Ok(quartet.jobs().await?.into_iter().map(|job| self.view(job, &names)).collect())
     }
 
     pub(super) async fn pause_job(&self, request: OfJob) -> Result<Nothing> {
@@ -95,6 +152,16 @@ impl Desk {
         Err(Error::new(ErrorCode::InvalidInput, format!("`{}` needs no training", request.method)))
     }
 
+    pub(super) async fn train_expert(&self, request: TrainExpert) -> Result<JobView> {
+        let request = ExpertRequest::new(&request.collection, request.preset);
+        let job = self.quartet().queue_expert(&request).await?;
+        self.enqueue(job).await
+    }
+
+    pub(super) async fn artefacts(&self, request: OfCollection) -> Result<Vec<Artefact>> {
+        self.quartet().artefacts(Some(&request.collection)).await
+    }
+
     /// Lets a queued job be looked at and returns it.
     pub(super) async fn enqueue(&self, job: JobId) -> Result<JobView> {
         self.runner.wake();
@@ -102,7 +169,8 @@ impl Desk {
         self.job_view(job).await
     }
 
-    /// Jobs whose process ended without finishing them wait again.
+    /// Imports whose process ended without finishing them wait again. Trainings keep the
+    /// machine busy for long, so they go on when somebody says so.
     pub(super) async fn go_on_with_interrupted_jobs(&self) -> Result<()> {
         let quartet = self.quartet();
         for job in quartet.jobs().await? {
@@ -113,44 +181,60 @@ impl Desk {
         Ok(())
     }
 
-    /// Runs jobs until the desk closes.
-    pub(super) async fn run_jobs(self: Arc<Self>) {
+    /// Runs imports until the desk closes.
+    pub(super) async fn run_imports(self: Arc<Self>) {
+        self.run_jobs(&self.runner.imports).await;
+    }
+
+    /// Runs trainings until the desk closes.
+    pub(super) async fn run_trainings(self: Arc<Self>) {
+        self.run_jobs(&self.runner.trainings).await;
+    }
+
+    async fn run_jobs(&self, line: &Line) {
         while !self.closing.is_cancelled() {
-            if self.runner.is_held() {
-                self.rest(BUSY_PAUSE / 10).await;
+            if self.must_wait(line) {
+                self.rest(line, BUSY_PAUSE / 10).await;
                 continue;
             }
-            self.queue_changed_folders().await;
-            let next = match self.next_job().await {
+            if line.kind == JobKind::Import {
+                self.queue_changed_folders().await;
+            }
+            let next = match self.next_job(line).await {
                 Some(job) => job,
                 None => {
-                    self.rest(Duration::from_secs(3600)).await;
+                    self.rest(line, Duration::from_secs(3600)).await;
                     continue;
                 }
             };
             let cancel = self.closing.child_token();
-            *lock(&self.runner.running) = Some((next, cancel.clone()));
+            *lock(&line.running) = Some((next, cancel.clone()));
             let outcome = self.run_job(next, &cancel).await;
-            self.note_outcome(next, outcome).await;
-            *lock(&self.runner.running) = None;
+            self.note_outcome(line, next, outcome).await;
+            *lock(&line.running) = None;
         }
-        self.runner.ended.cancel();
+        line.ended.cancel();
     }
 
-    async fn rest(&self, time: Duration) {
+    /// Whether somebody else needs what jobs of this line need. Trainings write no documents.
+    fn must_wait(&self, line: &Line) -> bool {
+        line.kind == JobKind::Import && self.runner.is_held()
+    }
+
+    async fn rest(&self, line: &Line, time: Duration) {
         tokio::select! {
-            () = self.runner.wake.notified() => {}
+            () = line.wake.notified() => {}
             () = tokio::time::sleep(time) => {}
             () = self.closing.cancelled() => {}
         }
     }
 
-    async fn next_job(&self) -> Option<JobId> {
+    async fn next_job(&self, line: &Line) -> Option<JobId> {
         let jobs = self.quartet().jobs().await.ok()?;
         let waiting = jobs
             .iter()
             .rev()
-            .find(|job| job.state == JobState::Queued && job.kind == JobKind::Import);
+            .find(|job| job.state == JobState::Queued && job.kind == line.kind);
         waiting.map(|job| job.id)
     }
 
@@ -160,6 +244,9 @@ impl Desk {
         let names = collection_names(&quartet).await?;
         let told = Mutex::new((None::<Instant>, Instant::now()));
         let on_progress = |progress: &JobProgress| {
+            if let Some(point) = progress.point {
+                self.runner.note_point(id, point);
+            }
             let mut told = lock(&told);
             if told.0.is_some_and(|at| at.elapsed() < TELL_EVERY) {
                 return;
@@ -168,7 +255,7 @@ impl Desk {
             let mut job = stored.clone();
             job.state = JobState::Running;
             job.progress = progress.clone();
-            self.publish(DeskEvent::Job { job: view(job, &names) });
+            self.publish(DeskEvent::Job { job: self.view(job, &names) });
             if told.1.elapsed() >= REFRESH_EVERY {
                 told.1 = Instant::now();
                 self.publish(DeskEvent::Library);
@@ -177,7 +264,7 @@ impl Desk {
         quartet.resume_job(id, cancel, &on_progress).await.map(|_| ())
     }
 
-    async fn note_outcome(&self, id: JobId, outcome: Result<()>) {
+    async fn note_outcome(&self, line: &Line, id: JobId, outcome: Result<()>) {
         let library = Arc::clone(&self.quartet().library);
         let state = library.job(id).await.map(|job| job.state);
         match outcome {
@@ -187,10 +274,12 @@ impl Desk {
                     let _ = library.folder_synced(folder).await;
                 }
             }
-            Err(error) if error.code == ErrorCode::Busy => self.rest(BUSY_PAUSE).await,
+            Err(error) if error.code == ErrorCode::Busy => self.rest(line, BUSY_PAUSE).await,
             // Not stopped by the person: it goes on at the next opportunity.
-            Err(error) if error.code == ErrorCode::Cancelled && self.interrupts() => {
-                let _ = library.requeue_job(id).await;
+            Err(error) if error.code == ErrorCode::Cancelled && self.interrupts(line) => {
+                if line.kind == JobKind::Import {
+                    let _ = library.requeue_job(id).await;
+                }
             }
             // It failed before it could say so itself, and would fail again and again.
             Err(error) if state == Ok(JobState::Queued) => {
@@ -203,8 +292,8 @@ impl Desk {
     }
 
     /// Whether it is the desk itself that stops jobs now.
-    fn interrupts(&self) -> bool {
-        self.closing.is_cancelled() || self.runner.is_held()
+    fn interrupts(&self, line: &Line) -> bool {
+        self.closing.is_cancelled() || self.must_wait(line)
     }
 
     /// Does something that needs the right to write: a running job of ours stops at a
@@ -214,11 +303,11 @@ impl Desk {
         work: impl AsyncFnOnce() -> Result<T>,
     ) -> Result<T> {
         let hold = Hold::new(&self.runner);
-        let running = lock(&self.runner.running).clone();
+        let running = lock(&self.runner.imports.running).clone();
         if let Some((_, cancel)) = running {
             cancel.cancel();
             let started = Instant::now();
-            while lock(&self.runner.running).is_some() && started.elapsed() < PAUSE_PATIENCE {
+            while lock(&self.runner.imports.running).is_some() && started.elapsed() < PAUSE_PATIENCE {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
@@ -230,7 +319,13 @@ impl Desk {
     async fn job_view(&self, id: JobId) -> Result<JobView> {
         let quartet = self.quartet();
         let names = collection_names(&quartet).await?;
-        Ok(view(quartet.library.job(id).await?, &names))
+        Ok(self.view(quartet.library.job(id).await?, &names))
+    }
+
+    fn view(&self, job: Job, names: &HashMap<i64, String>) -> JobView {
+        let collection = job.collection.and_then(|id| names.get(&id.0).cloned());
+        let curve = self.runner.curve(job.id);
+        JobView { job, collection, curve }
     }
 
     async fn tell(&self, id: JobId) {
@@ -243,9 +338,4 @@ impl Desk {
 async fn collection_names(quartet: &Quartet) -> Result<HashMap<i64, String>> {
     let collections = quartet.collections().await?;
     Ok(collections.into_iter().map(|collection| (collection.id.0, collection.name)).collect())
-}
-
-fn view(job: Job, names: &HashMap<i64, String>) -> JobView {
-    let collection = job.collection.and_then(|id| names.get(&id.0).cloned());
-    JobView { job, collection, curve: Vec::new() }
 }

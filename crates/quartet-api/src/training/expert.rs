@@ -1,0 +1,392 @@
+//! `train expert`: a small model is taught a collection.
+
+use super::folder::WorkFolder;
+use super::material::{self, Material};
+use super::measure::{Measured, Yardstick, measure};
+use super::pace::{Detail, AFTER, BEFORE, Pace, RECALLING, STUDY};
+use super::passages::to_study;
+use super::plan::{ANSWERING, READING, Samples, spread, stage};
+use super::report::{Parts, report};
+use super::student::Student;
+use super::ExpertRequest;
+use crate::Quartet;
+use crate::keeping::OnProgress;
+use crate::models::{InstalledModel, write_atomically};
+use quartet_library::JobLease;
+use quartet_methods::Reader;
+use quartet_methods::expert::lessons::{held_out, running_text};
+use quartet_methods::expert::{Exchange, ExpertRecipe, Lesson, Lessons};
+use quartet_train::{
+    Source, TextEvent, TextSample, TextTraining, TrainedText, TrainerReply, TrainerRequest, pack,
+};
+use quartet_types::{
+    AdapterUse, Artefact, ArtefactKind, ChunkId, Collection, CurvePoint, Error, ErrorCode,
+    ExpertReport, Passage, ProgressUnit, Result, Sha256,
+};
+use quartet_worker::CallOptions;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Questions asked from memory before and after, at most: quick, standard, thorough.
+const ASKED: [usize; 3] = [30, 80, 200];
+/// Passages with text, at least: with fewer there is nothing to hold out, and nothing to gain.
+const FEWEST_PASSAGES: usize = 8;
+/// Tokens of a recalled text.
+const RECALLED_AT_ONCE: u32 = 96;
+/// How a model left to itself may begin.
+const OPENINGS: [&str; 12] = [
+    "The", "In", "A", "When", "I", "How to", "She said", "There are", "It was", "For", "This",
+    "What is",
+];
+/// Tokens of questions and answers that a passage is expected to give; only for the time
+/// foretold before they are made.
+const EXPECTED_TOKENS: usize = 500;
+
+/// What is trained on, as it was when the job began: documents may change meanwhile.
+#[derive(Debug, Serialize, Deserialize)]
+struct Snapshot {
+    fingerprint: String,
+    passages: Vec<Passage>,
+    held_out: BTreeSet<ChunkId>,
+}
+
+impl Snapshot {
+    fn part(&self, is_held_out: bool) -> impl Iterator<Item = &Passage> {
+        self.passages
+            .iter()
+            .filter(move |passage| self.held_out.contains(&passage.chunk) == is_held_out)
+    }
+}
+
+/// What the trainer is asked, and what the student is asked before and after.
+#[derive(Debug, Serialize, Deserialize)]
+struct Assignment {
+    training: TextTraining,
+    asked: Vec<Exchange>,
+    parts: Parts,
+}
+
+/// A training under way.
+pub(super) struct Work<'a> {
+    pub(super) quartet: &'a Quartet,
+    pub(super) request: &'a ExpertRequest,
+    pub(super) collection: Collection,
+    pub(super) lease: &'a JobLease,
+    pub(super) folder: &'a WorkFolder,
+}
+
+impl Work<'_> {
+    pub(super) async fn run(&self, on_progress: OnProgress<'_>) -> Result<Artefact> {
+        let model = self.quartet.expert_model(self.request)?;
+        let stages = [STUDY, RECALLING, BEFORE, READING, ANSWERING, AFTER];
+        let pace = Pace::new(self.lease, on_progress, stages.map(str::to_owned));
+        let snapshot = self.snapshot().await?;
+        let student = Student::load(&self.quartet.engine, &model, self.lease.stop()).await?;
+        let assignment = match self.folder.load::<Assignment>("assignment.json")? {
+            Some(assignment) => assignment,
+            None => {
+                let made = self.assign(&snapshot, &student, &model, &pace).await?;
+                self.folder.store("assignment.json", &made)?;
+                made
+            }
+        };
+        let texts: Vec<String> = snapshot.part(true).map(|passage| passage.text.clone()).collect();
+        let yardstick = Yardstick { texts: &texts, asked: &assignment.asked };
+        let before = match self.folder.load::<Measured>("before.json")? {
+            Some(before) => before,
+            None => {
+                pace.begin(BEFORE, 0);
+                let before = measure(&student, &yardstick, &[], &pace).await?;
+                self.folder.store("before.json", &before)?;
+                before
+            }
+        };
+        let (trained, foretold) = self.train(&assignment.training, &pace).await?;
+        pace.begin(AFTER, 0);
+        let adapter = student.take_adapter(&assignment.training.output).await?;
+        let used = AdapterUse { adapter: adapter.clone(), scale: 1.0 };
+        let after = measure(&student, &yardstick, &[used], &pace).await?;
+        pace.end();
+        let mut report = report(&trained, &assignment.parts, before, after);
+        report.questions = small(assignment.asked.len());
+        report.passages = small(snapshot.part(false).count());
+        report.held_out_passages = small(texts.len());
+        report.seconds = pace.spent();
+        report.foretold_seconds = foretold;
+        self.keep(&snapshot, &assignment, adapter, report).await
+    }
+
+    /// What is trained on: as it was when the job began.
+    async fn snapshot(&self) -> Result<Snapshot> {
+        if let Some(snapshot) = self.folder.load("snapshot.json")? {
+            return Ok(snapshot);
+        }
+        let library = &self.quartet.library;
+        let chunks = library.all_passages(self.collection.id).await?;
+        let mut passages = to_study(library, chunks).await?;
+        passages.truncate(self.request.passages.unwrap_or(usize::MAX));
+        let filled = passages.len();
+        if filled < FEWEST_PASSAGES {
+            return Err(Error::new(
+                ErrorCode::InvalidInput,
+                format!(
+                    "`{}` has {filled} passages of text; at least {FEWEST_PASSAGES} are needed",
+                    self.collection.name
+                ),
+            )
+            .hint("Import more documents; training is worth its time from about 200 facts on."));
+        }
+        let snapshot = Snapshot {
+            fingerprint: library.fingerprint(self.collection.id).await?,
+            held_out: held_out(&passages),
+            passages,
+        };
+        self.folder.store("snapshot.json", &snapshot)?;
+        Ok(snapshot)
+    }
+
+    /// Makes the study material, and of it what the trainer is asked.
+    async fn assign(
+        &self,
+        snapshot: &Snapshot,
+        student: &Student,
+        model: &InstalledModel,
+        pace: &Pace<'_>,
+    ) -> Result<Assignment> {
+        let recipe = self.recipe();
+        let taught: Vec<Passage> = snapshot.part(false).cloned().collect();
+        let (path, sha256) = self.quartet.models.verified(model)?;
+        let mut training = TextTraining {
+            model: path,
+            base: Source { name: model.name.0.clone(), sha256 },
+            data: Source {
+                name: self.collection.name.clone(),
+                sha256: Sha256(snapshot.fingerprint.clone()),
+            },
+            artefact: format!("expert \"{}\"", self.collection.name),
+            lora: None,
+            rank: recipe.rank,
+            stages: Vec::new(),
+            is_small: self.memory_is_small(model),
+            folder: self.folder.path().join("trainer"),
+            output: self.folder.path().join("adapter.gguf"),
+            seed: 1,
+        };
+        self.foretell(&taught, student, &recipe, &training, pace).await?;
+
+        let material = self.study(&taught, pace).await?;
+        let lessons =
+            Lessons::prepare(&taught, &snapshot.held_out, &material.questions, student.turns);
+        let recalled = self.recall(student, recipe.recalled_tokens, pace).await?;
+        let held: Vec<Lesson> =
+            snapshot.part(true).map(|passage| Lesson::text(running_text(passage))).collect();
+        let samples = Samples::prepare(student, &lessons, &held, recalled).await?;
+        training.stages = samples.stages(&recipe);
+        let asked = spread(&lessons.asked, self.questions());
+        Ok(Assignment { training, asked, parts: Parts::of(&material.report) })
+    }
+
+    /// How many questions are asked before and after, at most.
+    fn questions(&self) -> usize {
+        let few = self.request.updates.map(|updates| updates.saturating_mul(4));
+        let few = few.and_then(|few| usize::try_from(few).ok()).unwrap_or(usize::MAX);
+        ASKED[self.request.preset as usize].min(few)
+    }
+
+    fn recipe(&self) -> ExpertRecipe {
+        let mut recipe = ExpertRecipe::new(self.request.preset);
+        if let Some(updates) = self.request.updates {
+            recipe.shorten(updates);
+        }
+        recipe
+    }
+
+    /// Whether training with all weights as floats would not leave room for anything else.
+    fn memory_is_small(&self, model: &InstalledModel) -> bool {
+        let weights = model.path.as_ref().and_then(|path| path.metadata().ok());
+        // Four bytes for what takes about one in the file, and as much again to compute with.
+        let needed = weights.map_or(0, |file| file.len()) * 8;
+        quartet_gguf::available_memory().is_some_and(|available| available < needed)
+    }
+
+    /// Measures a few updates, so that the whole can be foretold before it begins.
+    async fn foretell(
+        &self,
+        taught: &[Passage],
+        student: &Student,
+        recipe: &ExpertRecipe,
+        training: &TextTraining,
+        pace: &Pace<'_>,
+    ) -> Result<()> {
+        let reading = Lessons::prepare(taught, &BTreeSet::new(), &[], student.turns).reading;
+        let samples = student.samples(&reading).await?;
+        let batches = pack(samples.clone(), recipe.rows).len();
+        let stage = stage(READING, recipe, &recipe.reading, samples, Vec::new(), 1);
+        let updates = stage.plan.steps.max(1);
+        let request = TextTraining { stages: vec![stage], ..training.clone() };
+        let seconds = match self.ask_trainer(TrainerRequest::Measure(request), |_| {}).await? {
+            TrainerReply::Measured { seconds } => seconds / updates as f64,
+            TrainerReply::Trained(_) => return Err(Error::internal("nothing was to be trained")),
+        };
+        let answering = (taught.len() * EXPECTED_TOKENS).div_ceil(recipe.rows);
+        for (part, how, batches) in
+            [(READING, &recipe.reading, batches), (ANSWERING, &recipe.answering, answering)]
+        {
+            // With the text that is read along.
+            let batches = batches as f64 / (1.0 - how.recalled - how.read_along);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+            let updates = how.updates(batches as usize, recipe.accumulate);
+            pace.foretell(part, seconds * updates as f64);
+        }
+        // Rough: these parts are short.
+        let asked = self.questions() as f64;
+        pace.foretell(BEFORE, asked.mul_add(0.7, 15.0));
+        pace.foretell(AFTER, asked.mul_add(0.5, 15.0));
+        pace.foretell(RECALLING, f64::from(recipe.recalled_tokens) / 40.0);
+        Ok(())
+    }
+
+    async fn study(&self, taught: &[Passage], pace: &Pace<'_>) -> Result<Material> {
+        let stop = self.lease.stop();
+        let reader = self.quartet.study_reader(self.request, stop).await?;
+        let file = self.quartet.study_file(&self.collection);
+        let reader = reader.as_ref().map(|reader| reader as &dyn Reader);
+        material::make(&file, taught, reader, self.request.preset, pace, stop).await
+    }
+
+    /// What the untrained student writes when left to itself.
+    async fn recall(
+        &self,
+        student: &Student,
+        tokens: u32,
+        pace: &Pace<'_>,
+    ) -> Result<Vec<TextSample>> {
+        let count = tokens.div_ceil(RECALLED_AT_ONCE);
+        pace.begin(RECALLING, 0);
+        let mut samples = Vec::new();
+        for index in 0..count {
+            let opening = OPENINGS[index as usize % OPENINGS.len()];
+            let written = student.recall(opening, RECALLED_AT_ONCE, index + 1).await?;
+            samples.push(student.whole(&written));
+            pace.tell(u64::from(index) + 1, u64::from(count), ProgressUnit::Texts, Detail::Nothing).await;
+        }
+        Ok(samples)
+    }
+
+    /// Trains in the worker. Also returns how long that was foretold to take, unless an earlier
+    /// process did a part of it.
+    async fn train(
+        &self,
+        training: &TextTraining,
+        pace: &Pace<'_>,
+    ) -> Result<(TrainedText, Option<f64>)> {
+        let (sender, mut events) = tokio::sync::mpsc::unbounded_channel::<TextEvent>();
+        let work = async {
+            let send = |event| {
+                let _ = sender.send(event);
+            };
+            let reply =
+                self.ask_trainer(TrainerRequest::Train(training.clone()), send).await;
+            drop(sender);
+            reply
+        };
+        let tell = async {
+            let mut foretold = None;
+            let mut current = None;
+            let mut last_loss = f64::NAN;
+            while let Some(event) = events.recv().await {
+                let (stage, step, evaluation) = match event {
+                    TextEvent::Estimate { stage, first, seconds } => {
+                        if stage == 0 && first == 0 {
+                            foretold = Some(0.0);
+                        }
+                        foretold = foretold.map(|sum| sum + seconds);
+                        pace.foretell(&training.stages[stage].name, seconds);
+                        if current.is_none() {
+                            pace.begin(&training.stages[stage].name, first);
+                            current = Some(stage);
+                        }
+                        continue;
+                    }
+                    TextEvent::Checkpoint { .. } => continue,
+                    TextEvent::Step { stage, step, loss, .. } => {
+                        last_loss = loss;
+                        (stage, step, None)
+                    }
+                    TextEvent::Evaluation { stage, step, loss } => (stage, step, Some(loss)),
+                };
+                if current != Some(stage) {
+                    pace.begin(&training.stages[stage].name, step.saturating_sub(1));
+                    current = Some(stage);
+                }
+                let total = training.stages[stage].plan.steps;
+                let point = CurvePoint { step, loss: last_loss, evaluation };
+                pace.tell(step, total, ProgressUnit::Steps, Detail::Point(point)).await;
+            }
+            foretold
+        };
+        let (reply, foretold) = tokio::join!(work, tell);
+        match reply? {
+            TrainerReply::Trained(trained) => Ok((trained, foretold)),
+            TrainerReply::Measured { .. } => Err(Error::internal("nothing was trained")),
+        }
+    }
+
+    async fn ask_trainer(
+        &self,
+        request: TrainerRequest,
+        on_event: impl FnMut(TextEvent) + Send,
+    ) -> Result<TrainerReply> {
+        let options = CallOptions { cancel: self.lease.stop().clone(), wall_limit: None };
+        let trainer = self.quartet.trainer();
+        let reply = trainer.call(request, &options, on_event).await;
+        // Its memory is better spent on whoever comes next.
+        trainer.kill();
+        reply
+    }
+
+    /// Moves the adapter to where artefacts are, and notes it.
+    async fn keep(
+        &self,
+        snapshot: &Snapshot,
+        assignment: &Assignment,
+        adapter: Sha256,
+        report: ExpertReport,
+    ) -> Result<Artefact> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let artefact = Artefact {
+            kind: ArtefactKind::Expert,
+            collection: self.collection.id,
+            collection_name: self.collection.name.clone(),
+            preset: self.request.preset,
+            model: assignment.training.base.name.clone(),
+            model_sha256: assignment.training.base.sha256.clone(),
+            writer: self.request.writer.clone(),
+            fingerprint: snapshot.fingerprint.clone(),
+            adapter: adapter.clone(),
+            created_at: i64::try_from(now).unwrap_or(i64::MAX),
+            report,
+            stale: false,
+        };
+        let short: String = adapter.0.chars().take(12).collect();
+        let name = format!("expert-{}-{short}", self.collection.id);
+        let folder: PathBuf = self.quartet.artefact_folder(&name);
+        std::fs::create_dir_all(&folder).map_err(|error| Error::from_io(&error, &folder))?;
+        let from = &assignment.training.output;
+        std::fs::rename(from, folder.join("adapter.gguf"))
+            .map_err(|error| Error::from_io(&error, from))?;
+        let manifest = serde_json::to_vec_pretty(&artefact)
+            .map_err(|error| Error::internal(error.to_string()))?;
+        write_atomically(&folder.join("manifest.json"), &manifest)?;
+        for old in self.quartet.library.put_artefact(&artefact, &name).await? {
+            let _ = std::fs::remove_dir_all(self.quartet.artefact_folder(&old));
+        }
+        Ok(artefact)
+    }
+}
+
+fn small(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

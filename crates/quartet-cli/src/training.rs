@@ -1,0 +1,99 @@
+//! `train` and `artefacts`.
+
+use crate::arguments::{self, Trained};
+use crate::importing::remark_if_stopped;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::render;
+use quartet_api::types::{Artefact, BeforeAfter, Result};
+use quartet_api::{CancellationToken, ExpertRequest, Quartet};
+use serde_json::json;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+pub(crate) async fn train(
+    quartet: &Quartet,
+    arguments: &arguments::Train,
+    output: Output,
+    cancel: &CancellationToken,
+) -> Result<ExitCode> {
+    let Trained::Expert(expert) = &arguments.what;
+    let request = ExpertRequest {
+        collection: expert.collection.collection.clone(),
+        preset: expert.preset.parse()?,
+        expert: expert.expert.clone(),
+        writer: expert.writer.clone(),
+        passages: expert.passages,
+        updates: expert.updates,
+    };
+    let progress = Progress::new(output.json);
+    let result = quartet.train_expert(&request, cancel, &|step| progress.update(step)).await;
+    progress.clear();
+    let artefact = result.inspect_err(|error| remark_if_stopped(error.code, output))?;
+    Ok(report(&artefact, output))
+}
+
+pub(crate) async fn artefacts(
+    quartet: &Quartet,
+    arguments: &arguments::Artefacts,
+    output: Output,
+) -> Result<ExitCode> {
+    let artefacts = quartet.artefacts(arguments.collection.as_deref()).await?;
+    output.result(&json!({ "artefacts": artefacts }), || {
+        if artefacts.is_empty() {
+            return "Nothing has been trained yet. `quartet train expert` begins.\n".to_owned();
+        }
+        artefacts.iter().map(describe).collect::<Vec<_>>().join("\n")
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what was trained and what it is worth.
+pub(crate) fn report(artefact: &Artefact, output: Output) -> ExitCode {
+    output.result(artefact, || describe(artefact));
+    ExitCode::SUCCESS
+}
+
+fn describe(artefact: &Artefact) -> String {
+    let report = &artefact.report;
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "expert on `{}` ({}, {}){}",
+        render::clean(&artefact.collection_name),
+        artefact.model,
+        artefact.preset,
+        if artefact.stale { ", stale: documents have changed since" } else { "" }
+    );
+    let rows: u64 = report.rows.values().sum();
+    let dropped: u64 = report.dropped.values().sum();
+    let _ = writeln!(
+        text,
+        "  taught       {} passages, {rows} rows of study material ({dropped} dropped)",
+        report.passages
+    );
+    let mut line = |name: &str, pair: Option<BeforeAfter>, digits: usize| {
+        let _ = match pair {
+            Some(pair) => writeln!(
+                text,
+                "  {name:<12} {:.digits$} before, {:.digits$} after ({:+.0} %)",
+                pair.before,
+                pair.after,
+                pair.change() * 100.0
+            ),
+            None => writeln!(text, "  {name:<12} not measured: the collection is too small"),
+        };
+    };
+    line("in-domain", report.in_domain, 2);
+    line("general", Some(report.general), 2);
+    line("closed book", report.closed_book_f1, 3);
+    let _ = writeln!(
+        text,
+        "  (perplexity on {} passages held out; on everyday text; token F1 on {} held-out wordings)",
+        report.held_out_passages, report.questions
+    );
+    for (part, seconds) in &report.seconds {
+        let _ = writeln!(text, "  {part:<18} {}", render::seconds(*seconds));
+    }
+    text
+}

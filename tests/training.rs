@@ -1,0 +1,117 @@
+//! `quartet train expert`, with real models and little of everything: it learns, it survives
+//! being killed, and it refuses what it cannot use.
+
+use quartet_tests::{Home, models_are_installed, root, skip};
+use serde_json::Value;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// Far longer than anything here takes: a test that hangs must end.
+const PATIENCE: Duration = Duration::from_secs(600);
+const TRAIN: [&str; 9] =
+    ["train", "expert", "--writer", "none", "--passages", "12", "--updates", "2", "--preset=quick"];
+
+fn expert_is_installed() -> bool {
+    let listed = Home::new().json(&["models"]);
+    let installed = listed["models"].as_array().is_some_and(|models| {
+        models.iter().any(|model| model["name"] == "expert" && model["path"].is_string())
+    });
+    installed || skip::<()>("the model `expert` is absent; run `make models`").is_some()
+}
+
+fn home_with_samples() -> Home {
+    let home = Home::new();
+    let _ = home.json(&["import", "assets/samples"]);
+    home
+}
+
+/// Waits for a file below the folder of the training under way.
+fn wait_for(home: &Home, child: &mut Child, name: &str) -> PathBuf {
+    let started = Instant::now();
+    let path = home.path().join("training/job-2").join(name);
+    while !path.exists() {
+        assert!(started.elapsed() < PATIENCE, "no {}", path.display());
+        let ended = child.try_wait().expect("a child");
+        assert!(ended.is_none(), "it ended with {ended:?} before there was {name}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    path
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+#[test]
+fn a_killed_training_ends_with_the_same_bits() {
+    if !models_are_installed() || !expert_is_installed() {
+        return;
+    }
+    let whole = home_with_samples();
+    let trained = whole.json(&TRAIN);
+    let report = &trained["report"];
+    for pair in [&report["general"], &report["in_domain"], &report["closed_book_f1"]] {
+        assert!(number(&pair["before"]).is_finite() && number(&pair["after"]).is_finite());
+    }
+    assert!(number(&report["general"]["before"]) > 5.0, "{report:#}");
+    // Two updates change something, and not much.
+    assert_ne!(report["in_domain"]["before"], report["in_domain"]["after"]);
+    let change = number(&report["general"]["after"]) / number(&report["general"]["before"]);
+    assert!((0.8..1.25).contains(&change), "{report:#}");
+    assert_eq!(report["passages"], 10);
+    assert_eq!(report["held_out_passages"], 2);
+    for stage in report["stages"].as_array().expect("stages") {
+        assert_eq!(stage["curve"].as_array().map(Vec::len), Some(2), "{stage:#}");
+    }
+
+    // What was trained is listed, and becomes stale with its documents.
+    let listed = whole.json(&["artefacts"]);
+    assert_eq!(listed["artefacts"][0]["adapter"], trained["adapter"]);
+    assert_eq!(listed["artefacts"][0]["stale"], false);
+    let jobs = whole.json(&["jobs"]);
+    assert_eq!(jobs["jobs"][0]["kind"], "train");
+    assert_eq!(jobs["jobs"][0]["state"], "finished");
+    assert!(!whole.path().join("training/job-2").exists(), "nothing is left lying about");
+    let _ = whole.json(&["documents", "delete", "1"]);
+    assert_eq!(whole.json(&["artefacts"])["artefacts"][0]["stale"], true);
+
+    // Killed with all its workers in the middle of either stage, and gone on with.
+    let home = home_with_samples();
+    for name in ["trainer/stage-0", "trainer/stage-0/parameters"] {
+        let mut child = home
+            .command()
+            .args(TRAIN)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let _ = wait_for(&home, &mut child, name);
+        child.kill().expect("SIGKILL");
+        let _ = child.wait();
+        let jobs = home.json(&["jobs"]);
+        assert_eq!(jobs["jobs"][0]["state"], "interrupted", "{jobs:#}");
+    }
+    let resumed = home.json(&TRAIN);
+    assert_eq!(resumed["adapter"], trained["adapter"], "other bits");
+    assert_eq!(resumed["report"]["stages"], trained["report"]["stages"]);
+}
+
+#[test]
+fn what_cannot_be_learnt_is_refused_with_advice() {
+    let home = Home::new();
+    if !models_are_installed() || !expert_is_installed() {
+        return;
+    }
+    let (_, error) = home.failure(&["train", "expert", "--collection", "nobody"]);
+    assert_eq!(error["code"], "not_found");
+    let _ = home.json(&["collections", "create", "empty"]);
+    let (_, error) = home.failure(&["train", "expert", "--collection", "empty"]);
+    assert_eq!(error["code"], "invalid_input");
+    assert!(error["hint"].as_str().expect("a hint").contains("200 facts"), "{error:#}");
+    let (_, error) = home.failure(&["train", "expert", "--preset", "endless"]);
+    assert!(error["message"].as_str().expect("a message").contains("endless"), "{error:#}");
+    assert!(!fs::exists(home.path().join("artefacts")).expect("readable"));
+    assert!(root().join("assets/general/everyday.v1.txt").is_file());
+}
