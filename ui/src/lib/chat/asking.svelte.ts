@@ -1,7 +1,7 @@
 /** How the next question is asked: by which method, and what is ready to be asked. */
 
 import { SvelteSet } from 'svelte/reactivity';
-import type { DeskEvent, Error as DeskError, JobView, Method, MethodStatus, TrainingPreset } from '../bindings';
+import type { DeskEvent, Error as DeskError, JobView, Method, MethodStatus, Preset } from '../bindings';
 import type { Transport } from '../transport/transport';
 import { inOrder, readyMethods, type Choice } from './methods';
 
@@ -90,7 +90,7 @@ export class Asking {
     return { methods: this.methods, abstain: this.abstain, blind: this.choice === 'compare' && this.blind };
   }
 
-  async train(method: Method, preset: TrainingPreset): Promise<JobView> {
+  async train(method: Method, preset: Preset): Promise<JobView> {
     const job = await this.#transport.call('start_training', { method, collection: this.#collection ?? '', preset });
     void this.load();
     return job;

@@ -1,5 +1,5 @@
 /** Made-up trainings for tests and for looking at the pages. */
-import type { CurvePoint, JobState, JobView, Method, MethodState, MethodStatus } from '../bindings';
+import type { Artefact, CurvePoint, ExpertReport, JobState, JobView, Method, MethodState, MethodStatus } from '../bindings';
 
 /** A loss that falls, with noise that is the same every time. */
 export function curve(points: number): CurvePoint[] {
@@ -20,13 +20,14 @@ export function training(id: number, state: JobState, over: Partial<JobView> = {
       collection: 1,
       state,
       progress: {
-        stage: 'training',
+        stage: 'answering',
         subject: null,
         done: 780,
         total: 2400,
         unit: 'steps',
         rate: 1.42,
         eta_seconds: 1140,
+        point: null,
       },
       error: null,
       created_at: 1_790_000_000 + id,
@@ -34,6 +35,41 @@ export function training(id: number, state: JobState, over: Partial<JobView> = {
     },
     collection: 'Research',
     curve: curve(195),
+    ...over,
+  };
+}
+
+/** An expert that was worth its training; what is given replaces what it says. */
+export function artefact(report: Partial<ExpertReport> = {}, over: Partial<Artefact> = {}): Artefact {
+  return {
+    kind: 'expert',
+    collection: 1,
+    collection_name: 'Research',
+    preset: 'standard',
+    model: 'expert',
+    model_sha256: 'a1'.repeat(32),
+    writer: 'small',
+    fingerprint: '9f2c',
+    adapter: 'b2'.repeat(32),
+    created_at: Math.round(Date.now() / 1000) - 7200,
+    report: {
+      in_domain: { before: 31.42, after: 18.07 },
+      general: { before: 24.1, after: 24.9 },
+      closed_book_f1: { before: 0.061, after: 0.342 },
+      questions: 80,
+      held_out_passages: 38,
+      passages: 342,
+      rows: { generated: 811, definition: 64, cloze: 240, number: 31, date: 22, swap: 118, negation: 97, sentence: 342 },
+      dropped: { not_found_by_reader: 97, duplicate: 41, answer_not_in_passage: 28 },
+      stages: [
+        { name: 'reading', curve: curve(120), is_early: false },
+        { name: 'answering', curve: curve(60), is_early: true },
+      ],
+      seconds: { study: 1290, recalling: 41, 'measuring before': 74, reading: 1080, answering: 655, 'measuring after': 71 },
+      foretold_seconds: 1920,
+      ...report,
+    },
+    stale: false,
     ...over,
   };
 }

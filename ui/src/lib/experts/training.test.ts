@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { JobState, JobView, MethodState, MethodStatus } from '../bindings';
 import { beats } from './controls';
-import { nothingToTrain, trainedMethods, trainingJobs } from './training';
+import { methodsUnbuilt, trainedMethods, trainingJobs, trainingUnder } from './training';
 
 const job = (id: number, kind: JobView['job']['kind'], state: JobState, created_at: number): JobView => ({
   job: {
@@ -9,7 +9,7 @@ const job = (id: number, kind: JobView['job']['kind'], state: JobState, created_
     kind,
     collection: 1,
     state,
-    progress: { stage: '', subject: null, done: 0, total: null, unit: 'steps', rate: null, eta_seconds: null },
+    progress: { stage: '', subject: null, done: 0, total: null, unit: 'steps', rate: null, eta_seconds: null, point: null },
     error: null,
     created_at,
     updated_at: created_at,
@@ -29,6 +29,20 @@ it('trainings: unfinished first, then the newest; no other jobs', () => {
   expect(trainingJobs(jobs).map(({ job }) => job.id)).toEqual([5, 3, 4, 1]);
 });
 
+it('the training of a collection is the most active of its unfinished ones', () => {
+  const of = (collection: string, view: JobView): JobView => ({ ...view, collection });
+  const jobs = [
+    of('House', job(1, 'train', 'running', 10)),
+    of('Research', job(2, 'train', 'finished', 20)),
+    of('Research', job(3, 'import', 'running', 30)),
+  ];
+  expect(trainingUnder(jobs, 'Research')).toBeNull();
+  const paused = [...jobs, of('Research', job(4, 'train', 'paused', 40))];
+  expect(trainingUnder(paused, 'Research')).toBe('paused');
+  expect(trainingUnder([...paused, of('Research', job(5, 'train', 'queued', 5))], 'Research')).toBe('queued');
+  expect(trainingUnder(jobs, 'House')).toBe('running');
+});
+
 const status = (method: MethodStatus['method'], state: MethodState): MethodStatus => ({
   method,
   state,
@@ -40,9 +54,9 @@ const status = (method: MethodStatus['method'], state: MethodState): MethodStatu
 it('only trained methods count, in their order', () => {
   const statuses = [status('imprag', 'not_built'), status('rag', 'ready'), status('gag', 'not_built')];
   expect(trainedMethods(statuses).map(({ method }) => method)).toEqual(['gag', 'imprag']);
-  expect(nothingToTrain(statuses)).toBe(true);
-  expect(nothingToTrain([...statuses, status('iag', 'needs_training')])).toBe(false);
-  expect(nothingToTrain([])).toBe(false);
+  expect(methodsUnbuilt(statuses)).toBe(true);
+  expect(methodsUnbuilt([...statuses, status('iag', 'needs_training')])).toBe(false);
+  expect(methodsUnbuilt([])).toBe(false);
 });
 
 describe('a verdict rests on the interval of the difference', () => {

@@ -1,6 +1,6 @@
-import type { JobState, JobView, Method, MethodStatus, TrainingPreset } from '../bindings';
+import type { JobState, JobView, Method, MethodStatus, Preset } from '../bindings';
 
-export const PRESETS: readonly TrainingPreset[] = ['quick', 'standard', 'thorough'];
+export const PRESETS: readonly Preset[] = ['quick', 'standard', 'thorough'];
 
 /** The methods that are trained; the others need no expert. */
 export const TRAINED: readonly Method[] = ['gag', 'iag', 'imprag'];
@@ -24,8 +24,20 @@ export function trainedMethods(statuses: MethodStatus[]): MethodStatus[] {
   return TRAINED.flatMap((method) => statuses.filter((status) => status.method === method));
 }
 
-/** Whether there is nothing to train in this version. */
-export function nothingToTrain(statuses: MethodStatus[]): boolean {
+/** Whether none of the methods that learn is part of this version. */
+export function methodsUnbuilt(statuses: MethodStatus[]): boolean {
   const trained = trainedMethods(statuses);
   return trained.length > 0 && trained.every(({ state }) => state === 'not_built');
+}
+
+/**
+ * The state of the unfinished training of a collection, the most active one first: what runs, then
+ * what waits, then what has stopped.
+ */
+export function trainingUnder(jobs: JobView[], collection: string): JobState | null {
+  const states = trainingJobs(jobs)
+    .filter((view) => view.collection === collection)
+    .map(({ job }) => job.state);
+  const order: JobState[] = ['running', 'queued', 'paused', 'interrupted'];
+  return order.find((state) => states.includes(state)) ?? null;
 }

@@ -4,6 +4,7 @@
  */
 import type { Commands, DeskEvent, Pick } from '../bindings';
 import { fakeChat } from './fake/chat';
+import { fakeJobs } from './fake/jobs';
 import { fakeLibrary } from './fake/library';
 import { fakeMachine } from './fake/machine';
 import { asDeskError, type ExportFormat, type PickKind, type Transport } from './transport';
@@ -35,8 +36,9 @@ export interface FakeTransport extends Transport {
 export function fakeTransport({ documents = 240, pace = 30 }: FakeOptions = {}): FakeTransport {
   const listeners = new Set<(event: DeskEvent) => void>();
   const emit = (event: DeskEvent) => [...listeners].forEach((listener) => listener(event));
-  const library = fakeLibrary(documents, emit);
-  const handlers: Handlers = { ...library, ...fakeMachine(), ...fakeChat(emit, pace) };
+  const jobs = fakeJobs(emit);
+  const library = fakeLibrary(documents, jobs);
+  const handlers: Handlers = { ...library, ...jobs.handlers, ...fakeMachine(jobs), ...fakeChat(emit, pace) };
   const calls: FakeTransport['calls'] = [];
   return {
     kind: 'fake',

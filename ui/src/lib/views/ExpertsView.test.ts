@@ -1,7 +1,7 @@
 import { cleanup, render, screen, waitFor, within } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { notBuilt, status, training } from '../experts/scripted';
+import { artefact, notBuilt, status, training } from '../experts/scripted';
 import { setLanguage } from '../i18n';
 import { Desk } from '../state/desk.svelte';
 import { fakeTransport, type FakeTransport } from '../transport/fake';
@@ -14,6 +14,7 @@ const user = userEvent.setup();
 
 function prepare(documents = 3) {
   transport = fakeTransport({ documents, pace: 0 });
+  transport.reply('artefacts', () => []);
   transport.reply('hello', () => ({ version: '0', language: 'en', theme: 'auto', data_folder: '', problems: [] }));
 }
 beforeEach(() => {
@@ -34,12 +35,13 @@ function open(): Desk {
 const calls = (name: string) => transport.calls.filter((call) => call.name === name);
 
 describe('the methods', () => {
-  it('teach what an expert is where nothing can be trained', async () => {
+  it('that are still to come say so, and that the expert can be trained all the same', async () => {
     transport.reply('methods', () => notBuilt);
     open();
-    expect(await screen.findByText(/Nothing can be trained in this version/)).toBeTruthy();
+    expect(await screen.findByText(/the domain expert can be trained.*GAG, IAG and Implicit \(ImpRAG\), cannot yet/)).toBeTruthy();
     expect(screen.getAllByText('Not in this version')).toHaveLength(3);
     expect(screen.queryByRole('button', { name: /Start training/ })).toBeNull();
+    expect(screen.getByRole('button', { name: 'Train the expert on Research' })).toBeTruthy();
     expect(screen.queryByRole('table')).toBeNull();
   });
 
@@ -70,10 +72,14 @@ describe('the methods', () => {
   it('are asked for again when another collection is opened', async () => {
     transport = fakeTransport({ documents: 60, pace: 0 });
     transport.reply('methods', () => notBuilt);
+    transport.reply('artefacts', ({ collection }) => (collection === 'House' ? [] : [artefact()]));
     const desk = open();
     await screen.findAllByText('Not in this version');
+    expect(screen.getByText('Trained')).toBeTruthy();
     desk.library.open('House');
     await waitFor(() => expect(calls('methods').at(-1)?.request).toEqual({ collection: 'House' }));
+    expect(await screen.findByText('Nothing has been trained on “House” yet.')).toBeTruthy();
+    expect(screen.queryByText('Trained')).toBeNull();
   });
 
   it('ask for documents where there is no collection', async () => {
@@ -84,6 +90,86 @@ describe('the methods', () => {
   });
 });
 
+describe('the expert', () => {
+  const card = async () => within(await screen.findByRole('article', { name: 'Domain expert' }));
+
+  it('is trained with the chosen preset', async () => {
+    transport.reply('train_expert', () => training(9, 'queued', { curve: [] }));
+    open();
+    const expert = await card();
+    expect(await expert.findByText('Not trained yet')).toBeTruthy();
+    expect(expert.getByText(/its own words are never evidence/)).toBeTruthy();
+    await user.click(expert.getByRole('radio', { name: 'Thorough' }));
+    expect(expert.getByText('overnight')).toBeTruthy();
+    await user.click(expert.getByRole('button', { name: 'Train the expert on Research' }));
+    expect(calls('train_expert')[0]?.request).toEqual({ collection: 'Research', preset: 'thorough' });
+    expect(await screen.findByRole('article', { name: 'Training 9 on Research' })).toBeTruthy();
+  });
+
+  it.each([
+    ['queued', /waiting its turn/],
+    ['running', /is running/],
+  ] as const)('cannot be trained twice at once: one is %s', async (state, reason) => {
+    transport.reply('list_jobs', () => [training(3, state)]);
+    open();
+    const button = (await (await card()).findByRole('button', { name: /Train the expert/ })) as HTMLButtonElement;
+    await waitFor(() => expect(button.disabled).toBe(true));
+    const described = document.getElementById(button.getAttribute('aria-describedby') ?? '');
+    expect(described?.textContent).toMatch(reason);
+  });
+
+  it('can be trained while another collection is at it, or when a training has stopped', async () => {
+    transport.reply('list_jobs', () => [training(3, 'running', { collection: 'House' }), training(2, 'paused')]);
+    open();
+    const expert = await card();
+    expect(await expert.findByText(/can go on below/)).toBeTruthy();
+    expect((expert.getByRole('button', { name: /Train the expert/ }) as HTMLButtonElement).disabled).toBe(false);
+  });
+
+  it('says why a training could not begin', async () => {
+    transport.reply('train_expert', () => {
+      throw { code: 'model_missing', message: 'the expert model is not installed', hint: 'Add it under Models.', subject: null };
+    });
+    open();
+    await user.click(await screen.findByRole('button', { name: /Train the expert/ }));
+    expect(await screen.findByText('the expert model is not installed')).toBeTruthy();
+    expect((screen.getByRole('button', { name: /Train the expert/ }) as HTMLButtonElement).disabled).toBe(false);
+  });
+
+  it('is asked for again when a training or an import ends, and when documents are deleted', async () => {
+    let trained = [] as ReturnType<typeof artefact>[];
+    transport.reply('artefacts', () => trained);
+    open();
+    const expert = await card();
+    await expert.findByText('Not trained yet');
+    trained = [artefact()];
+    transport.emit({ kind: 'job', job: training(5, 'finished') });
+    expect(await expert.findByText('Trained')).toBeTruthy();
+    trained = [artefact({}, { stale: true })];
+    transport.emit({ kind: 'library' });
+    expect(await expert.findByText('Out of date')).toBeTruthy();
+    expect(expert.getByText(/Documents were added, changed or removed/)).toBeTruthy();
+    expect(expert.getByRole('button', { name: 'Train again on Research' })).toBeTruthy();
+  });
+
+  it('that cannot be asked for says why, and leaves the methods', async () => {
+    let broken = true;
+    transport.reply('methods', () => notBuilt);
+    transport.reply('artefacts', () => {
+      if (broken) throw { code: 'io', message: 'the library cannot be read', hint: null, subject: null };
+      return [artefact()];
+    });
+    open();
+    expect(await screen.findByText('the library cannot be read')).toBeTruthy();
+    expect(screen.getByRole('article', { name: 'GAG' })).toBeTruthy();
+    expect(screen.queryByRole('article', { name: 'Domain expert' })).toBeNull();
+    broken = false;
+    await user.click(screen.getByRole('button', { name: /again/i }));
+    expect(await (await card()).findByText('Trained')).toBeTruthy();
+    expect(screen.queryByText('the library cannot be read')).toBeNull();
+  });
+});
+
 describe('trainings', () => {
   it('show where they stand, and can be paused, resumed and cancelled', async () => {
     transport.reply('methods', () => [status('gag', 'needs_training')]);
@@ -91,6 +177,7 @@ describe('trainings', () => {
     for (const name of ['pause_job', 'resume_job', 'cancel_job'] as const) transport.reply(name, () => ({}));
     open();
     const running = within(await screen.findByRole('article', { name: 'Training 3 on Research' }));
+    expect(running.getByText('learning to answer')).toBeTruthy();
     expect(running.getByText('780 of 2,400 steps')).toBeTruthy();
     expect(running.getByText('1.4 steps/s')).toBeTruthy();
     expect(running.getByText('19 min left')).toBeTruthy();
@@ -118,7 +205,8 @@ describe('trainings', () => {
     const failed = training(5, 'failed');
     failed.job.error = { code: 'worker_died', message: 'the trainer ran out of memory', hint: 'Train with the quick preset.', subject: null };
     transport.emit({ kind: 'job', job: failed });
-    expect(await screen.findByText('the trainer ran out of memory')).toBeTruthy();
-    expect(screen.getByText('Train with the quick preset.')).toBeTruthy();
+    const article = within(screen.getByRole('article', { name: 'Training 5 on Research' }));
+    expect(await article.findByText('the trainer ran out of memory')).toBeTruthy();
+    expect(article.getByText('Train with the quick preset.')).toBeTruthy();
   });
 });

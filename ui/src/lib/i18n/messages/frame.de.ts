@@ -86,5 +86,6 @@ export default {
   'frame.unit.pages': 'Seiten',
   'frame.unit.chunks': 'Abschnitte',
   'frame.unit.questions': 'Fragen',
+  'frame.unit.texts': 'Texte',
   'frame.unit.steps': 'Schritte',
 } satisfies Record<keyof typeof en, string>;

@@ -84,5 +84,6 @@ export default {
   'frame.unit.pages': 'pages',
   'frame.unit.chunks': 'chunks',
   'frame.unit.questions': 'questions',
+  'frame.unit.texts': 'texts',
   'frame.unit.steps': 'steps',
 } as const;

@@ -1,5 +1,6 @@
-import type { Collection, DeskEvent, Document, DocumentStatus, JobView, LinkedFolder } from '../../bindings';
+import type { Collection, Document, DocumentStatus, JobView, LinkedFolder } from '../../bindings';
 import type { Handlers } from '../fake';
+import type { FakeJobs } from './jobs';
 
 const topics = ['Annual report', 'Maintenance handbook', 'Field study', 'Tenancy agreement', 'Lecture notes', 'Safety data sheet'];
 
@@ -36,14 +37,13 @@ function makeDocument(id: number, collection: number): Document {
 
 const notFound = (what: string, subject: string) => ({ code: 'not_found', message: `no such ${what}`, hint: null, subject });
 
-/** Collections, documents, folders and jobs. */
-export function fakeLibrary(count: number, emit: (event: DeskEvent) => void): Handlers {
+/** Collections, documents and folders. */
+export function fakeLibrary(count: number, jobs: FakeJobs): Handlers {
   const names = new Map<number, string>(count > 0 ? [[1, 'Research'], [2, 'House']] : []);
   let documents = Array.from({ length: count }, (_, index) => makeDocument(index + 1, index % 50 === 49 ? 2 : 1));
   let folders: LinkedFolder[] = count > 0
     ? [{ id: 1, collection: 'Research', path: '/home/anna/Papers', found: true, synced_at: Date.now() / 1000 - 900 }]
     : [];
-  const jobs: JobView[] = [];
   let ids = 100;
 
   const of = (collection: string) => {
@@ -64,33 +64,21 @@ export function fakeLibrary(count: number, emit: (event: DeskEvent) => void): Ha
       chunks: sum(({ chunks }) => chunks),
     };
   };
-  const addJob = (collection: string): JobView => {
-    const view: JobView = {
-      job: {
-        id: ++ids,
-        kind: 'import',
-        collection: of(collection),
-        state: 'running',
-        progress: { stage: 'reading', subject: 'Field study 2014.pdf', done: 148, total: 620, unit: 'pages', rate: 23.4, eta_seconds: 47 },
-        error: null,
-        created_at: 1_790_000_000,
-        updated_at: 1_790_000_000,
+  const addJob = (collection: string): JobView =>
+    jobs.add(
+      'import',
+      { id: of(collection), name: collection },
+      {
+        stage: 'reading',
+        subject: 'Field study 2014.pdf',
+        done: 148,
+        total: 620,
+        unit: 'pages',
+        rate: 23.4,
+        eta_seconds: 47,
+        point: null,
       },
-      collection,
-      curve: [],
-    };
-    jobs.unshift(view);
-    emit({ kind: 'job', job: view });
-    return view;
-  };
-  const setState = (id: number, state: JobView['job']['state']) => {
-    const at = jobs.findIndex(({ job }) => job.id === id);
-    const view = jobs[at];
-    if (!view) throw notFound('job', String(id));
-    jobs[at] = { ...view, job: { ...view.job, state } };
-    emit({ kind: 'job', job: jobs[at] });
-    return {};
-  };
+    );
 
   return {
     list_collections: () => [...names.keys()].map(summary),
@@ -151,9 +139,5 @@ export function fakeLibrary(count: number, emit: (event: DeskEvent) => void): Ha
       folders = folders.filter(({ id }) => id !== folder);
       return {};
     },
-    list_jobs: () => [...jobs],
-    pause_job: ({ job }) => setState(job, 'paused'),
-    resume_job: ({ job }) => setState(job, 'running'),
-    cancel_job: ({ job }) => setState(job, 'cancelled'),
   };
 }

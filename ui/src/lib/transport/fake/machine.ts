@@ -1,5 +1,7 @@
-import type { MethodStatus, Settings } from '../../bindings';
+import type { Artefact, MethodStatus, Settings } from '../../bindings';
+import { artefact, curve } from '../../experts/scripted';
 import type { Handlers } from '../fake';
+import type { FakeJobs } from './jobs';
 
 const methods: MethodStatus[] = [
   { method: 'none', state: 'ready', needs: null, estimate_seconds: null, can_start: false },
@@ -9,8 +11,26 @@ const methods: MethodStatus[] = [
   { method: 'imprag', state: 'not_built', needs: 'a later version', estimate_seconds: null, can_start: false },
 ];
 
-/** The machine: models, devices, settings, privacy. */
-export function fakeMachine(): Handlers {
+/** Experts by collection: one that was worth it, and one that was not. */
+const experts: Record<string, Artefact[]> = {
+  Research: [artefact()],
+  House: [
+    artefact(
+      {
+        in_domain: null,
+        general: { before: 24.1, after: 28.3 },
+        closed_book_f1: { before: 0.112, after: 0.104 },
+        questions: 14,
+        held_out_passages: 0,
+        passages: 21,
+      },
+      { collection: 2, collection_name: 'House', preset: 'quick', stale: true, adapter: 'c3'.repeat(32) },
+    ),
+  ],
+};
+
+/** The machine: models, devices, settings, privacy, and what is trained on it. */
+export function fakeMachine(jobs: FakeJobs): Handlers {
   const defaults: Settings = {
     base: 'auto',
     context: 4096,
@@ -62,6 +82,14 @@ export function fakeMachine(): Handlers {
     start_training({ method, collection }) {
       throw { code: 'not_supported', message: `${method} cannot be trained here`, hint: null, subject: collection };
     },
+    train_expert: ({ collection }) =>
+      jobs.add(
+        'train',
+        { id: 1, name: collection },
+        { stage: 'answering', subject: null, done: 780, total: 2400, unit: 'steps', rate: 1.42, eta_seconds: 1140, point: null },
+        curve(195),
+      ),
+    artefacts: ({ collection }) => experts[collection] ?? [],
     list_models: () => ({
       models: [model('small', 'base', 531_000_000, true), model('standard', 'base', 1_900_000_000, false), model('embedder', 'embedder', 36_000_000, true)],
       base: settings.base,
