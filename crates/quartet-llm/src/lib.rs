@@ -5,8 +5,14 @@
 //!                                                                │
 //! GenerationRequest ─▶ template ─▶ prompt ─▶ generate ◀── Turn ──┤
 //! texts ─────────────────────────────────▶ embed    ◀── Turn ──┤
-//! prompt + continuations ────────────────▶ score    ◀── Turn ──┘
+//! prompt + continuations ────────────────▶ score    ◀── Turn ──┤
+//! PassageRequest ────────────────────────▶ passages ◀── Turn ──┘
 //! ```
+//!
+//! Private knowledge enters a generation by four ports: rows of embeddings (`prompt`), LoRA
+//! adapters (`adapters`), passages that some layers read (`passages`, `stored`) and taps that
+//! read hidden states (`taps`). The last two look between the nodes of llama.cpp's graph
+//! (`native::watch`, `native::reveal`), after a `census` of it.
 //!
 //! Requests to one model work at the same time: each that writes has a context of its own
 //! (`pool`, `seat`), and their forward passes alternate in order of arrival (`queue`).
@@ -27,8 +33,8 @@ mod likelihood;
 mod model;
 #[allow(unsafe_code, reason = "the one place that calls llama.cpp; each call says why it is sound")]
 mod native;
-mod pool;
 mod passages;
+mod pool;
 mod probability;
 mod prompt;
 mod queue;

@@ -4,6 +4,7 @@
 pub mod adapter;
 pub mod engine;
 pub mod families;
+pub mod passages;
 pub mod tiny;
 
 use quartet_llm::Model;
