@@ -4,6 +4,7 @@
 use quartet_tests::{Home, models_are_installed, root, skip};
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -77,6 +78,24 @@ fn a_killed_training_ends_with_the_same_bits() {
     let _ = whole.json(&["documents", "delete", "1"]);
     assert_eq!(whole.json(&["artefacts"])["artefacts"][0]["stale"], true);
 
+    // It answers from memory.
+    let answer = whole.json(&["ask", "--expert", "Who signed the contract?"]);
+    assert_eq!(answer["adapter"], trained["adapter"]);
+    assert_eq!(answer["stale"], true);
+    let text = answer["text"].as_str().expect("a text");
+    assert!(!text.contains("_of_turn"), "{text}");
+    // A damaged adapter is noticed before it is used.
+    let artefacts = whole.path().join("artefacts");
+    let folder = fs::read_dir(&artefacts).expect("artefacts").next().expect("one").expect("one");
+    let adapter = folder.path().join("adapter.gguf");
+    let mut bytes = fs::read(&adapter).expect("the adapter");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&adapter, bytes).expect("written");
+    let (_, error) = whole.failure(&["ask", "--expert", "Who signed the contract?"]);
+    assert_eq!(error["code"], "corrupt", "{error:#}");
+    assert!(error["message"].as_str().expect("a message").contains("default"), "{error:#}");
+
     // Killed with all its workers in the middle of either stage, and gone on with.
     let home = home_with_samples();
     for name in ["trainer/stage-0", "trainer/stage-0/parameters"] {
@@ -114,4 +133,28 @@ fn what_cannot_be_learnt_is_refused_with_advice() {
     assert!(error["message"].as_str().expect("a message").contains("endless"), "{error:#}");
     assert!(!fs::exists(home.path().join("artefacts")).expect("readable"));
     assert!(root().join("assets/general/everyday.v1.txt").is_file());
+}
+
+#[test]
+fn another_model_under_the_same_name_is_refused() {
+    if !models_are_installed() || !expert_is_installed() {
+        return;
+    }
+    let home = home_with_samples();
+    let listed = home.json(&["models"]);
+    let models = listed["models"].as_array().expect("models");
+    let expert = models.iter().find(|model| model["name"] == "expert").expect("the expert");
+    let file = home.path().join("mine.gguf");
+    fs::copy(expert["path"].as_str().expect("a path"), &file).expect("a copy");
+    let name = file.to_str().expect("UTF-8");
+    let trained = home.json(&[&TRAIN[..], &["--expert", name]].concat());
+    assert_eq!(trained["model"], name);
+    // One byte more is another file, though llama.cpp would not mind.
+    let mut bytes = fs::OpenOptions::new().append(true).open(&file).expect("the copy");
+    bytes.write_all(&[0]).expect("written");
+    drop(bytes);
+    let (_, error) = home.failure(&["ask", "--expert", "Who signed the contract?"]);
+    assert_eq!(error["code"], "corrupt", "{error:#}");
+    let message = error["message"].as_str().expect("a message");
+    assert!(message.contains("the expert on `default` is stale"), "{message}");
 }

@@ -8,6 +8,7 @@ use quartet_types::{Error, ErrorCode, FitEstimate, ModelId, Result, Sha256};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
@@ -336,8 +337,14 @@ fn unknown(path: &Path) -> InstalledModel {
 /// Writes a file so that a crash leaves either the old content or the new.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = path.with_extension("partial");
-    std::fs::write(&temporary, bytes)
-        .and_then(|()| std::fs::rename(&temporary, path))
+    let write = || {
+        let mut file = std::fs::File::create(&temporary)?;
+        file.write_all(bytes)?;
+        // Renamed before it is on the disk, it could be empty after a power cut.
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)
+    };
+    write()
         .map_err(|error| Error::from_io(&error, path))
 }
 

@@ -4,6 +4,7 @@ use crate::arguments;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::render;
+use crate::training;
 use quartet_api::types::{Answer, AnswerEvent, JobProgress, Method, Outcome, ProgressUnit, Result};
 use quartet_api::{AskRequest, CancellationToken, ExamRequest, Quartet};
 use serde_json::json;
@@ -30,6 +31,9 @@ pub(crate) async fn ask(
     output: Output,
     cancel: &CancellationToken,
 ) -> Result<ExitCode> {
+    if arguments.expert {
+        return training::ask(quartet, arguments, output, cancel).await;
+    }
     let request = AskRequest {
         question: arguments.question.clone(),
         method: arguments.method.parse()?,

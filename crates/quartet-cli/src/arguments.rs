@@ -162,6 +162,9 @@ pub(crate) struct Ask {
     /// Show the prompt exactly as the model read it.
     #[arg(long)]
     pub(crate) show_prompt: bool,
+    /// Ask the expert trained on the collection instead: from memory, without any document.
+    #[arg(long, conflicts_with_all = ["method", "follow_up"])]
+    pub(crate) expert: bool,
 }
 
 #[derive(Debug, Args)]

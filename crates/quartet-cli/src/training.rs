@@ -33,6 +33,32 @@ pub(crate) async fn train(
     Ok(report(&artefact, output))
 }
 
+/// The expert alone.
+pub(crate) async fn ask(
+    quartet: &Quartet,
+    arguments: &arguments::Ask,
+    output: Output,
+    cancel: &CancellationToken,
+) -> Result<ExitCode> {
+    let collection = &arguments.collection.collection;
+    let (artefact, generation) =
+        quartet.ask_expert(collection, &arguments.question, cancel).await?;
+    let shown = json!({
+        "text": generation.text,
+        "adapter": artefact.adapter,
+        "stale": artefact.stale,
+        "tokens_written": generation.written_tokens,
+    });
+    output.result(&shown, || {
+        format!(
+            "{}\n  the expert's own words, from memory: no evidence{}\n",
+            render::clean(generation.text.trim()),
+            if artefact.stale { "; documents have changed since it was trained" } else { "" }
+        )
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
 pub(crate) async fn artefacts(
     quartet: &Quartet,
     arguments: &arguments::Artefacts,

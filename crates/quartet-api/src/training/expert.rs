@@ -361,7 +361,7 @@ impl Work<'_> {
             collection: self.collection.id,
             collection_name: self.collection.name.clone(),
             preset: self.request.preset,
-            model: assignment.training.base.name.clone(),
+            model: self.request.expert.clone().unwrap_or(assignment.training.base.name.clone()),
             model_sha256: assignment.training.base.sha256.clone(),
             writer: self.request.writer.clone(),
             fingerprint: snapshot.fingerprint.clone(),

@@ -6,6 +6,7 @@
 //!                  (engine)            └─ text recalled by the untrained model
 //! ```
 
+mod asking;
 mod expert;
 mod folder;
 mod material;
