@@ -48,7 +48,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const LARGEST_FILE: u64 = 20_000;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is below the root").to_owned()
+    quartet_tests::root()
 }
 
 fn metadata() -> Value {

@@ -4,7 +4,7 @@
 mod client;
 
 use client::{PATIENCE, Server, next_event, read_piece};
-use quartet_tests::{Home, models_are_installed, root, skip};
+use quartet_tests::{Home, models_are_installed, root};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;

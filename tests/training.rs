@@ -14,12 +14,21 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const TRAIN: [&str; 9] =
     ["train", "expert", "--writer", "none", "--passages", "12", "--updates", "2", "--preset=quick"];
 
-fn expert_is_installed() -> bool {
+/// Where the expert model is, if it is installed.
+fn find_expert() -> Option<PathBuf> {
     let listed = Home::new().json(&["models"]);
-    let installed = listed["models"].as_array().is_some_and(|models| {
-        models.iter().any(|model| model["name"] == "expert" && model["path"].is_string())
-    });
-    installed || skip::<()>("the model `expert` is absent; run `make models`").is_some()
+    let models = listed["models"].as_array()?;
+    let expert = models.iter().find(|model| model["name"] == "expert")?;
+    expert["path"].as_str().map(PathBuf::from)
+}
+
+fn expert_is_installed() -> bool {
+    find_expert().is_some()
+        || skip::<()>("the model `expert` is absent; run `make models`").is_some()
+}
+
+fn expert_file() -> PathBuf {
+    find_expert().expect("the expert is installed")
 }
 
 fn home_with_samples() -> Home {
@@ -96,12 +105,17 @@ fn a_killed_training_ends_with_the_same_bits() {
     assert_eq!(error["code"], "corrupt", "{error:#}");
     assert!(error["message"].as_str().expect("a message").contains("default"), "{error:#}");
 
-    // Killed with all its workers in the middle of either stage, and gone on with.
+    // Killed with all its workers in the middle of either stage, and gone on with; the model is
+    // a file of the user's.
     let home = home_with_samples();
+    let file = home.path().join("mine.gguf");
+    fs::copy(expert_file(), &file).expect("a copy");
+    let name = file.to_str().expect("UTF-8");
+    let train = [&TRAIN[..], &["--expert", name]].concat();
     for name in ["trainer/stage-0", "trainer/stage-0/parameters"] {
         let mut child = home
             .command()
-            .args(TRAIN)
+            .args(&train)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -112,9 +126,18 @@ fn a_killed_training_ends_with_the_same_bits() {
         let jobs = home.json(&["jobs"]);
         assert_eq!(jobs["jobs"][0]["state"], "interrupted", "{jobs:#}");
     }
-    let resumed = home.json(&TRAIN);
+    let resumed = home.json(&train);
     assert_eq!(resumed["adapter"], trained["adapter"], "other bits");
     assert_eq!(resumed["report"]["stages"], trained["report"]["stages"]);
+
+    // One byte more is another model, though llama.cpp would not mind.
+    let mut model = fs::OpenOptions::new().append(true).open(&file).expect("the copy");
+    model.write_all(&[0]).expect("written");
+    drop(model);
+    let (_, error) = home.failure(&["ask", "--expert", "Who signed the contract?"]);
+    assert_eq!(error["code"], "corrupt", "{error:#}");
+    let message = error["message"].as_str().expect("a message");
+    assert!(message.contains("the expert on `default` is stale"), "{message}");
 }
 
 #[test]
@@ -133,28 +156,4 @@ fn what_cannot_be_learnt_is_refused_with_advice() {
     assert!(error["message"].as_str().expect("a message").contains("endless"), "{error:#}");
     assert!(!fs::exists(home.path().join("artefacts")).expect("readable"));
     assert!(root().join("assets/general/everyday.v1.txt").is_file());
-}
-
-#[test]
-fn another_model_under_the_same_name_is_refused() {
-    if !models_are_installed() || !expert_is_installed() {
-        return;
-    }
-    let home = home_with_samples();
-    let listed = home.json(&["models"]);
-    let models = listed["models"].as_array().expect("models");
-    let expert = models.iter().find(|model| model["name"] == "expert").expect("the expert");
-    let file = home.path().join("mine.gguf");
-    fs::copy(expert["path"].as_str().expect("a path"), &file).expect("a copy");
-    let name = file.to_str().expect("UTF-8");
-    let trained = home.json(&[&TRAIN[..], &["--expert", name]].concat());
-    assert_eq!(trained["model"], name);
-    // One byte more is another file, though llama.cpp would not mind.
-    let mut bytes = fs::OpenOptions::new().append(true).open(&file).expect("the copy");
-    bytes.write_all(&[0]).expect("written");
-    drop(bytes);
-    let (_, error) = home.failure(&["ask", "--expert", "Who signed the contract?"]);
-    assert_eq!(error["code"], "corrupt", "{error:#}");
-    let message = error["message"].as_str().expect("a message");
-    assert!(message.contains("the expert on `default` is stale"), "{message}");
 }

@@ -8,8 +8,7 @@
 //! name its types for cookies and headers. That the window opens no internet socket is shown
 //! from outside (strace), not here.
 
-use super::{list, metadata, root, text};
-use serde_json::Value;
+use super::root;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
@@ -63,55 +62,74 @@ const CLIENTS_AND_TLS: &[&str] = &[
 const BINDINGS: &[(&str, &[&str])] =
     &[("soup3", &["webkit2gtk", "wry"]), ("soup3-sys", &["soup3", "webkit2gtk-sys"])];
 
-/// The resolved graph, without what only tests use.
+/// What is built from what, without what only tests use. From `cargo tree`: `cargo metadata` also
+/// names what a dependency could be built with by features that nobody asks for.
 struct Graph {
-    names: BTreeMap<String, String>,
-    uses: BTreeMap<String, Vec<String>>,
+    uses: BTreeMap<String, BTreeSet<String>>,
     ours: BTreeSet<String>,
 }
 
 impl Graph {
-    fn of(metadata: &Value) -> Self {
-        let mut graph =
-            Self { names: BTreeMap::new(), uses: BTreeMap::new(), ours: BTreeSet::new() };
-        for package in list(&metadata["packages"]) {
-            let id = text(&package["id"]).to_owned();
-            if package["source"].is_null() {
-                graph.ours.insert(id.clone());
+    fn read() -> Self {
+        let output = Command::new(env!("CARGO"))
+            .args(["tree", "--offline", "--locked", "--workspace", "--edges", "normal,build"])
+            .args(["--prefix", "depth", "--format", " {p}"])
+            .current_dir(root())
+            .output()
+            .expect("cargo tree runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Self::parse(&String::from_utf8_lossy(&output.stdout))
+    }
+
+    /// Lines are `depth name version ...`; a package's uses follow it, one deeper. Those that
+    /// were told before are marked and not told again.
+    fn parse(tree: &str) -> Self {
+        let mut graph = Self { uses: BTreeMap::new(), ours: BTreeSet::new() };
+        let mut above: Vec<String> = Vec::new();
+        for line in tree.lines().filter(|line| !line.is_empty()) {
+            let mut words = line.split(' ');
+            let depth: usize = words.next().and_then(|word| word.parse().ok()).expect("a depth");
+            let name = words.next().expect("a name").to_owned();
+            let version = words.next().expect("a version");
+            let package = format!("{name} {version}");
+            above.truncate(depth);
+            if let Some(user) = above.last() {
+                graph.uses.entry(user.clone()).or_default().insert(package.clone());
             }
-            graph.names.insert(id, text(&package["name"]).to_owned());
+            if name.starts_with("quartet") {
+                graph.ours.insert(package.clone());
+            }
+            graph.uses.entry(package.clone()).or_default();
+            above.push(package);
         }
-        for node in list(&metadata["resolve"]["nodes"]) {
-            let uses = list(&node["deps"])
-                .iter()
-                .filter(|used| list(&used["dep_kinds"]).iter().any(|kind| kind["kind"] != "dev"))
-                .map(|used| text(&used["pkg"]).to_owned());
-            graph.uses.insert(text(&node["id"]).to_owned(), uses.collect());
-        }
+        assert!(graph.ours.len() > 10 && graph.uses.len() > 200, "a tree of {}", graph.uses.len());
         graph
     }
 
     /// Names of everything a package is built with, itself included.
-    fn reach(&self, package: &str) -> BTreeSet<&str> {
+    fn reach<'a>(&'a self, package: &'a str) -> BTreeSet<&'a str> {
         let mut seen = BTreeSet::from([package]);
         let mut open = vec![package];
         while let Some(id) = open.pop() {
             open.extend(self.uses[id].iter().map(String::as_str).filter(|used| seen.insert(used)));
         }
-        seen.into_iter().map(|id| self.names[id].as_str()).collect()
+        seen.into_iter().map(name).collect()
     }
+}
+
+fn name(package: &str) -> &str {
+    package.split(' ').next().unwrap_or(package)
 }
 
 #[test]
 fn only_the_terminal_program_reaches_a_server_and_nothing_a_client_or_tls() {
-    let metadata = metadata();
-    let graph = Graph::of(&metadata);
+    let graph = Graph::read();
     let mut serving = Vec::new();
-    for id in &graph.ours {
-        let reach = graph.reach(id);
-        let name = graph.names[id].as_str();
+    for package in &graph.ours {
+        let reach = graph.reach(package);
+        let name = name(package);
         let forbidden: Vec<_> =
-            CLIENTS_AND_TLS.iter().filter(|name| reach.contains(*name)).collect();
+            CLIENTS_AND_TLS.iter().filter(|client| reach.contains(*client)).collect();
         assert!(forbidden.is_empty(), "{name} is built with {forbidden:?}");
         if SERVERS.iter().any(|server| reach.contains(server)) {
             serving.push(name);
@@ -122,11 +140,10 @@ fn only_the_terminal_program_reaches_a_server_and_nothing_a_client_or_tls() {
 
 #[test]
 fn bindings_to_libsoup_are_used_by_webkit_alone() {
-    let metadata = metadata();
-    let graph = Graph::of(&metadata);
+    let graph = Graph::read();
     for (id, uses) in &graph.uses {
         for used in uses {
-            let (user, used) = (graph.names[id].as_str(), graph.names[used].as_str());
+            let (user, used) = (name(id), name(used));
             if let Some((_, users)) = BINDINGS.iter().find(|(name, _)| *name == used) {
                 assert!(users.contains(&user), "{user} uses {used}");
             }

@@ -7,7 +7,7 @@ use quartet_library::{Importer, JournalEntry};
 use quartet_methods::Turn;
 use quartet_types::{
     Answer, Artefact, ChatId, Collection, Document, DocumentId, Error, ErrorCode, Job, JobId,
-    JobKind, JobProgress, Result, TurnId,
+    JobKind, JobProgress, JobState, Result, TurnId,
 };
 use serde::Serialize;
 use std::path::PathBuf;
@@ -218,7 +218,12 @@ impl Quartet {
     /// # Errors
     /// `NotFound`, `InvalidInput`.
     pub async fn cancel_job(&self, job: JobId) -> Result<()> {
-        self.library.cancel_job(job).await
+        self.library.cancel_job(job).await?;
+        // One that nobody works on has nobody to tidy up after it.
+        if self.library.job(job).await?.state == JobState::Cancelled {
+            let _ = std::fs::remove_dir_all(self.training_folder(job));
+        }
+        Ok(())
     }
 
     /// The last turns of a conversation before `asked`, oldest first: what a follow-up leans

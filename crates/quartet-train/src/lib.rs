@@ -19,6 +19,8 @@
 //! - [`train`] runs an [`Objective`] ([`TextObjective`] learns text) with [`AdamW`], evaluation, early stop, [`Checkpoints`] that
 //!   go on exactly, and a [`Control`] to pause or cancel; [`calibrate`] foretells how long it
 //!   takes.
+//! - [`Compute::trusted`] gives the device asked for if it computes what the processor computes,
+//!   otherwise the processor, with the reason.
 //! - [`write_adapter`] makes the file that llama.cpp loads, [`write_artefact`] keeps other
 //!   tensors with a [`Manifest`] that knows what they were made from.
 //!

@@ -6,7 +6,7 @@ mod agreement;
 mod common;
 
 use agreement::{
-    Both, FAMILIES, Given, largest_gap, last_row, letters, log_softmax, raw, request, text,
+    Both, FAMILIES, Given, bound, largest_gap, last_row, letters, log_softmax, raw, request, text,
 };
 use quartet_train::{Adapters, LoraPlan, Projection, read_adapter, values, write_adapter};
 use quartet_types::{AdapterSource, AdapterUse, GenerationRequest, Sha256, TapRows};
@@ -24,7 +24,7 @@ fn written(both: &Both) -> Vec<(PathBuf, Sha256)> {
     let plans = [LoraPlan::everywhere(architecture, 3), some];
     let files = plans.iter().enumerate().map(|(index, plan)| {
         let path = both.file(&format!("adapter-{index}.gguf"));
-        let parameters = both.parameters(plan, 50 + index as u64, 0.15);
+        let parameters = both.parameters(plan, 50 + index as u64, 0.1);
         write_adapter(&path, architecture, plan, &parameters, &[]).unwrap();
         let loaded = both.engine.load_adapter(&AdapterSource::File(path.clone())).unwrap();
         assert_eq!((loaded.rank as usize, f64::from(loaded.alpha)), (plan.rank, plan.alpha));
@@ -42,10 +42,9 @@ fn adapters_change_the_same() {
         &[(0, 0.5)],
         &[(0, -1.0)],
         &[(1, 1.0)],
-        &[(0, 1.0), (1, 0.5)],
+        &[(0, 1.0), (1, 2.0)],
         &[(0, 0.0), (1, -2.0)],
     ];
-    let bound = |family| if family == "gemma3" { 2.5e-3 } else { 1e-3 };
     for family in FAMILIES {
         let both = Both::tiny(family);
         let files = written(&both);
@@ -54,7 +53,10 @@ fn adapters_change_the_same() {
         for case in cases {
             let uses: Vec<AdapterUse> = case
                 .iter()
-                .map(|(index, scale)| AdapterUse { adapter: files[*index].1.clone(), scale: *scale })
+                .map(|(index, scale)| AdapterUse {
+                    adapter: files[*index].1.clone(),
+                    scale: *scale,
+                })
                 .collect();
             let asked = GenerationRequest { adapters: uses.clone(), ..request(prompt.clone()) };
             let found = both.engine_logits(&asked, TapRows::Prompt);
@@ -91,7 +93,7 @@ fn adapters_change_the_same() {
 fn the_written_file_is_what_was_trained() {
     let both = Both::tiny("qwen2");
     let plan = LoraPlan::everywhere(both.trainer.architecture(), 4);
-    let parameters = both.parameters(&plan, 60, 0.15);
+    let parameters = both.parameters(&plan, 60, 0.1);
     let path = both.file("adapter.gguf");
     write_adapter(&path, both.trainer.architecture(), &plan, &parameters, &[]).unwrap();
     let prompt = raw(&text(20, 32));
@@ -103,5 +105,5 @@ fn the_written_file_is_what_was_trained() {
     let uses = vec![AdapterUse { adapter, scale: 1.0 }];
     let asked = GenerationRequest { adapters: uses, ..request(prompt) };
     let gap = largest_gap(&both.engine_logits(&asked, TapRows::Prompt), &expected);
-    assert!(gap < 1e-3, "{gap}");
+    assert!(gap < bound("qwen2"), "{gap}");
 }

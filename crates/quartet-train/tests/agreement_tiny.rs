@@ -9,17 +9,11 @@ mod agreement;
 mod common;
 
 use agreement::{
-    Both, FAMILIES, Given, largest_gap, last_row, letters, log_softmax, random_rows, raw, request,
-    row_cosines, text,
+    Both, FAMILIES, Given, bound, largest_gap, last_row, letters, log_softmax, random_rows, raw,
+    request, row_cosines, text,
 };
 use quartet_train::{Piece, values};
 use quartet_types::{Prompt, Segment, Tap, TapPoint, TapRows, TapUse, TokenInput};
-
-/// Largest difference of a logit.
-fn bound(family: &str) -> f32 {
-    // The engine looks the GELU of Gemma up in a table of 16-bit floats.
-    if family == "gemma3" { 2.5e-3 } else { 1e-3 }
-}
 
 /// All logits of a prompt, and the log-probabilities that the engine itself makes of them.
 fn assert_logits_agree(both: &Both, family: &str, what: &str, prompt: &Prompt) {
@@ -63,7 +57,8 @@ fn rows_among_tokens_are_the_same() {
         let theirs = values(both.trainer.embed(&[Piece::Tokens(ids)]).unwrap()).unwrap();
         assert_eq!(own.values, theirs, "{family}");
         let own = with(Segment::Embeddings(own));
-        let logits = |prompt: &Prompt| both.engine_logits(&request(prompt.clone()), TapRows::Prompt);
+        let logits =
+            |prompt: &Prompt| both.engine_logits(&request(prompt.clone()), TapRows::Prompt);
         assert_eq!(logits(&own), logits(&tokens), "{family}");
         assert_eq!(
             both.trainer_logits(&own, &Given::default()),
@@ -74,7 +69,8 @@ fn rows_among_tokens_are_the_same() {
         // Rows that no token has, about as long as those of tokens.
         for (count, scale) in [(1, 0.6), (4, 0.6), (3, 2.0)] {
             let prompt = with(random_rows(common::WIDTH, count, scale, 14));
-            assert!(largest_gap(last(&logits(&prompt)), last(&logits(&tokens))) > 0.1, "{family}");
+            let effect = largest_gap(last(&logits(&prompt)), last(&logits(&tokens)));
+            assert!(effect > 3.0 * bound(family), "{family}, {count} rows: {effect}");
             assert_logits_agree(&both, family, &format!("{count} rows"), &prompt);
         }
     }

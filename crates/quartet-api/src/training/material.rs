@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 pub(super) fn recipe(preset: Preset) -> Recipe {
     let recipe = Recipe::default();
     match preset {
-        Preset::Quick => Recipe { generated_per_passage: 2, tries: 1, paraphrases: 1, ..recipe },
-        Preset::Standard => Recipe { generated_per_passage: 6, tries: 1, cloze_per_passage: 3, ..recipe },
+        Preset::Quick => Recipe { generated_per_passage: 1, tries: 1, paraphrases: 1, ..recipe },
+        Preset::Standard => Recipe { generated_per_passage: 3, tries: 1, ..recipe },
         Preset::Thorough => Recipe {
             generated_per_passage: 12,
             cloze_per_passage: 4,

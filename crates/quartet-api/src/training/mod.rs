@@ -112,7 +112,7 @@ impl Quartet {
     }
 
     /// Where a training keeps what it has done so far.
-    fn training_folder(&self, job: JobId) -> PathBuf {
+    pub(crate) fn training_folder(&self, job: JobId) -> PathBuf {
         self.paths.data.join("training").join(format!("job-{job}"))
     }
 

@@ -43,6 +43,11 @@ pub fn tiny(folder: &Path, family: &str) -> PathBuf {
 }
 
 pub fn writer(family: &str) -> GgufWriter {
+    build(family, 1.0)
+}
+
+/// The model of a family with what attention adds multiplied by `attention`; all else the same.
+pub fn build(family: &str, attention: f32) -> GgufWriter {
     let mut random = Random(family.bytes().map(u64::from).sum());
     let mut file = GgufWriter::new();
     let key = |name: &str| format!("{family}.{name}");
@@ -110,13 +115,15 @@ pub fn writer(family: &str) -> GgufWriter {
             add("attn_k.bias", shared, 1, 0.2, 0.0);
             add("attn_v.bias", shared, 1, 0.2, 0.0);
         }
-        add("attn_output.weight", query, WIDTH, 0.3, 0.0);
+        // A norm after attention undoes any factor before it.
+        let (output, norm) = if family == "gemma3" { (1.0, attention) } else { (attention, 1.0) };
+        add("attn_output.weight", query, WIDTH, 0.3 * output, 0.0);
         if family == "gemma3" || family == "qwen3" {
             add("attn_q_norm.weight", HEAD_LENGTH, 1, 0.3, 1.0);
             add("attn_k_norm.weight", HEAD_LENGTH, 1, 0.3, 1.0);
         }
         if family == "gemma3" {
-            add("post_attention_norm.weight", WIDTH, 1, 0.3, 1.0);
+            add("post_attention_norm.weight", WIDTH, 1, 0.3 * norm, norm);
             add("post_ffw_norm.weight", WIDTH, 1, 0.3, 1.0);
         }
         add("ffn_norm.weight", WIDTH, 1, 0.3, 1.0);

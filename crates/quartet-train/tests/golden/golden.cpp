@@ -1,6 +1,5 @@
 // usage: golden MODEL MODE INPUT [ADAPTER SCALE]
 // MODE ids: INPUT = file with whitespace token ids; prints all logits and layer outputs
-// MODE text: INPUT = file, one prompt per line; prints ids, top-1 and top-2 logit per position
 #include "llama.h"
 #include <cstdio>
 #include <cstdlib>
@@ -23,5 +22,5 @@ int main(int c,char**v){ llama_log_set([](ggml_log_level,const char*,void*){},nu
  std::ifstream f(v[3]);
  if(!strcmp(v[2],"ids")){ want=true; std::vector<llama_token> ids; int t; while(f>>t) ids.push_back(t); run(ids);
   printf("{\"ids\":["); for(size_t i=0;i<ids.size();i++) printf("%s%d",i?",":"",ids[i]); printf("],\n\"logits\":["); for(size_t i=0;i<ids.size();i++){ float*l=llama_get_logits_ith(x,i); for(int j=0;j<nv;j++) printf("%s%.7g",(i||j)?",":"",l[j]); } printf("],\n\"taps\":{"); bool first=true; for(auto&p:taps){ if(p.second.empty()) continue; printf("%s\"%s\":[",first?"":",\n",p.first.c_str()); first=false; for(size_t i=0;i<p.second.size();i++) printf("%s%.6g",i?",":"",p.second[i]); printf("]"); } printf("}}\n");
- } else { std::string line; printf("{\"prompts\":["); bool fi=true; while(std::getline(f,line)){ std::vector<llama_token> ids(512); int n=llama_tokenize(vo,line.c_str(),line.size(),ids.data(),512,true,true); ids.resize(n); run(ids); printf("%s{\"ids\":[",fi?"":",\n"); fi=false; for(int i=0;i<n;i++) printf("%s%d",i?",":"",ids[i]); printf("],\"top\":["); std::string gap; for(int i=0;i<n;i++){ float*l=llama_get_logits_ith(x,i); int b=0; for(int j=1;j<nv;j++) if(l[j]>l[b]) b=j; float s=-1e30; for(int j=0;j<nv;j++) if(j!=b&&l[j]>s) s=l[j]; printf("%s%d",i?",":"",b); char q[32]; snprintf(q,32,"%s%.3f",i?",":"",l[b]-s); gap+=q;} printf("],\"gap\":[%s]}",gap.c_str()); } printf("]}\n"); }
+ }
 }
