@@ -59,7 +59,16 @@ impl Turn<'_> {
         }
         let watched = if watching.is_some() { Kind::WATCHED } else { Kind::PLAIN };
         let kind = passages.as_ref().map_or(watched, |passages| passages.kind);
-        let mut seat = self.seat_of(Purpose::Write, kind, whole, &adapters)?;
+        let keeps = request.keep_prefix
+            && kind == Kind::PLAIN
+            && request.adapters.is_empty()
+            && passages.is_none()
+            && read.inputs.iter().all(|input| matches!(input, Input::Token(_)));
+        let mut seat = if keeps {
+            self.seat_as_left(Purpose::Write, whole)?
+        } else {
+            self.seat_of(Purpose::Write, kind, whole, &adapters)?
+        };
 
         let start = Instant::now();
         if let Some(passages) = &passages {
@@ -67,6 +76,7 @@ impl Turn<'_> {
         }
         let mut row = match &mut watching {
             Some(watching) => watching.prefill(&mut seat, &read.inputs, &mut on_event)?,
+            None if keeps => prefill_keeping(&mut seat, &read.inputs, &mut on_event)?,
             None => prefill(&mut seat, &read.inputs, &mut on_event)?,
         };
         let prefill_ms = start.elapsed().as_secs_f64() * 1e3;
@@ -170,6 +180,53 @@ pub(crate) fn prefill(
         on_event(EngineEvent::Prefill { done: position_of(done)?, total });
     }
     Ok(rows.len().saturating_sub(1))
+}
+
+/// Tokens of a piece that can be kept for the next request: small, so that much of a common
+/// beginning is in whole pieces.
+const KEPT_PIECE: usize = 32;
+
+/// As [`prefill`], in small pieces, leaving out those that are still in memory: an earlier
+/// request read the same tokens in the same pieces, so the result is the same bit for bit.
+fn prefill_keeping(
+    seat: &mut Seat<'_>,
+    inputs: &[Input<'_>],
+    on_event: &mut impl FnMut(EngineEvent),
+) -> Result<usize> {
+    let total = position_of(inputs.len())?;
+    let tokens: Vec<Token> = inputs
+        .iter()
+        .filter_map(|input| match input {
+            Input::Token(token) => Some(*token),
+            Input::Embedding(_) => None,
+        })
+        .collect();
+    let piece = KEPT_PIECE.min(seat.shape().batch as usize);
+    let noted = seat.context().noted();
+    let common = noted.iter().zip(&tokens).take_while(|(one, other)| one == other).count();
+    // The last piece is read again: it gives the logits.
+    let last = tokens.len().saturating_sub(1) / piece * piece;
+    let kept = (common / piece * piece).min(last);
+    seat.context().keep_noted(kept);
+    // A memory that cannot keep a part has kept nothing.
+    let mut done = seat.context().noted().len();
+    let mut count = 0;
+    for piece in tokens[done..].chunks(piece) {
+        let mut rows = Vec::with_capacity(piece.len());
+        for &token in piece {
+            let position = position_of(done)?;
+            done += 1;
+            let (input, output) = (Input::Token(token), done == tokens.len());
+            rows.push(Row { input, position, sequence: 0, output });
+        }
+        drop(seat.decode(&rows)?);
+        if done < tokens.len() {
+            seat.context().note(piece);
+        }
+        count = rows.len();
+        on_event(EngineEvent::Prefill { done: position_of(done)?, total });
+    }
+    Ok(count.saturating_sub(1))
 }
 
 /// Decodes, with cancellation as an error.

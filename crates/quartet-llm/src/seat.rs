@@ -38,6 +38,11 @@ impl<'m> Turn<'m> {
         self.seat_of(purpose, Kind::PLAIN, length, adapters)
     }
 
+    /// A plain seat that may still hold what a request before it has read and noted.
+    pub(crate) fn seat_as_left(&self, purpose: Purpose, length: u32) -> Result<Seat<'m>> {
+        self.borrow(purpose, Kind::PLAIN, length)
+    }
+
     /// The same for a context of another kind.
     pub(crate) fn seat_of(
         &self,
@@ -46,6 +51,13 @@ impl<'m> Turn<'m> {
         length: u32,
         adapters: &AdapterSet,
     ) -> Result<Seat<'m>> {
+        let mut seat = self.borrow(purpose, kind, length)?;
+        seat.clear();
+        seat.context.set_adapters(adapters)?;
+        Ok(seat)
+    }
+
+    fn borrow(&self, purpose: Purpose, kind: Kind, length: u32) -> Result<Seat<'m>> {
         let model = self.model;
         if !model.facts.causal || !model.native.has_decoder() {
             return Err(Error::new(
@@ -74,8 +86,6 @@ impl<'m> Turn<'m> {
         )?;
         let mut seat = Seat { model, context, cancel: Arc::clone(&self.cancel) };
         seat.context.set_cancel(Arc::clone(&seat.cancel));
-        seat.clear();
-        seat.context.set_adapters(adapters)?;
         Ok(seat)
     }
 }

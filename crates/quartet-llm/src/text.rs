@@ -71,8 +71,7 @@ impl StopScanner {
     /// Adds text.
     pub(crate) fn push(&mut self, text: &str) -> Scanned {
         self.held.push_str(text);
-        let reached = self.stops.iter().filter_map(|stop| self.held.find(stop.as_str())).min();
-        if let Some(position) = reached {
+        if let Some(position) = first_stop(&self.held, &self.stops) {
             let mut text = std::mem::take(&mut self.held);
             text.truncate(position);
             return Scanned { text, stopped: true };
@@ -86,6 +85,16 @@ impl StopScanner {
     pub(crate) fn finish(&mut self) -> String {
         std::mem::take(&mut self.held)
     }
+}
+
+/// Where the stop text begins that is complete first; of several that are complete at once, the
+/// longest. What is complete first does not depend on the pieces in which text arrives.
+fn first_stop(text: &str, stops: &[String]) -> Option<usize> {
+    let found = stops.iter().filter_map(|stop| {
+        let start = text.find(stop.as_str())?;
+        Some((start + stop.len(), start))
+    });
+    found.min().map(|(_, start)| start)
 }
 
 /// Length of the longest end of `text` that is a proper start of `stop`, in bytes.
@@ -125,6 +134,16 @@ mod tests {
         assert_eq!(scanner.push("User: next"), Scanned { text: String::new(), stopped: true });
     }
 
+    #[test]
+    fn of_stop_texts_that_overlap_the_first_complete_one_counts() {
+        let stops = ["bab", "a"].map(str::to_owned);
+        assert_eq!(first_stop("baba", &stops), Some(1));
+        let mut scanner = StopScanner::new(stops);
+        assert_eq!(scanner.push("b"), Scanned { text: String::new(), stopped: false });
+        assert_eq!(scanner.push("a"), Scanned { text: "b".to_owned(), stopped: true });
+        assert_eq!(first_stop("xaba", &["aba", "ba"].map(str::to_owned)), Some(1));
+    }
+
     proptest! {
         #[test]
         fn pieces_make_no_difference(
@@ -132,7 +151,7 @@ mod tests {
             stops in prop::collection::vec("[ab☃]{1,4}", 0..3),
             cuts in prop::collection::vec(1usize..7, 0..32),
         ) {
-            let whole = stops.iter().filter_map(|stop| text.find(stop.as_str())).min();
+            let whole = first_stop(&text, &stops);
             let expected = &text[..whole.unwrap_or(text.len())];
             let mut carry = Utf8Carry::default();
             let mut scanner = StopScanner::new(stops);

@@ -55,6 +55,8 @@ impl Asking<'_> {
     fn request(&self, prompt: Prompt, max_tokens: u32) -> GenerationRequest {
         let mut request = GenerationRequest::new(self.reader.model().model.clone(), prompt);
         request.limits = GenerationLimits { max_tokens, ..GenerationLimits::default() };
+        // One template after the other about one passage after the other.
+        request.keep_prefix = true;
         request
     }
 

@@ -70,9 +70,14 @@ pub struct TextStage {
 }
 
 /// What happens during a training.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TextEvent {
+    /// It trains on the processor although the build knows a faster device.
+    OnProcessor {
+        /// Why.
+        reason: Error,
+    },
     /// Measured before the first update: how long each stage will take from where it is.
     Estimate {
         /// Index of the stage.

@@ -31,6 +31,22 @@ pub enum Wanted {
     Metal,
 }
 
+impl Wanted {
+    /// The fastest device this build knows; the default build knows the processor.
+    #[must_use]
+    pub const fn fastest() -> Self {
+        if cfg!(feature = "cuda") {
+            Self::Cuda
+        } else if cfg!(feature = "metal") {
+            Self::Metal
+        } else if cfg!(feature = "wgpu") {
+            Self::Graphics
+        } else {
+            Self::Processor
+        }
+    }
+}
+
 /// A device that can be trusted.
 #[derive(Debug)]
 pub struct Chosen {

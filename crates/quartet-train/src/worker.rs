@@ -2,6 +2,7 @@
 
 use crate::compute::Compute;
 use crate::control::Control;
+use crate::trust::Wanted;
 use crate::stages::{TextEvent, TextTraining, TrainedText, measure_text, train_text};
 use quartet_types::Result;
 use quartet_worker::{Handler, Limits, Protocol, RequestContext};
@@ -81,7 +82,11 @@ impl Handler<TrainerProtocol> for Trainer {
                     std::thread::sleep(LOOK);
                 }
             });
-            let compute = Compute::cpu();
+            let chosen = Compute::trusted(Wanted::fastest());
+            if let Some(reason) = chosen.reason {
+                context.emit(TextEvent::OnProcessor { reason });
+            }
+            let compute = chosen.compute;
             match &request {
                 TrainerRequest::Train(training) => {
                     train_text(training, &compute, &control, &mut |event| context.emit(event))

@@ -34,6 +34,12 @@ pub struct GenerationRequest {
     /// Constrains the output.
     #[serde(default)]
     pub grammar: Option<Grammar>,
+    /// Use what is still in memory of an earlier request that began with the same tokens, and
+    /// leave this one's beginning for the next. For many requests with one beginning: the same
+    /// text in less time. Without effect beside adapters, passages, taps or embedding rows, and
+    /// in models with a sliding window.
+    #[serde(default)]
+    pub keep_prefix: bool,
     /// Replies the output must not begin with: the first token of each is excluded at the
     /// first position, and how probable it was there is reported
     /// ([`Generation::avoided_log_probability`]).
@@ -54,6 +60,7 @@ impl GenerationRequest {
             sampling: Sampling::greedy(),
             limits: GenerationLimits::default(),
             grammar: None,
+            keep_prefix: false,
             avoid_first: Vec::new(),
         }
     }

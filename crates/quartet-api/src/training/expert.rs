@@ -310,7 +310,8 @@ impl Work<'_> {
                         }
                         continue;
                     }
-                    TextEvent::Checkpoint { .. } => continue,
+                    // Slower, and right.
+                    TextEvent::OnProcessor { .. } | TextEvent::Checkpoint { .. } => continue,
                     TextEvent::Step { stage, step, loss, .. } => {
                         last_loss = loss;
                         (stage, step, None)

@@ -2,7 +2,7 @@
 
 use super::adapter::{AdapterSet, AdaptersInForce};
 use super::batch::{Input, MixedBatch, Row, RowBuffers};
-use super::model::NativeModel;
+use super::model::{NativeModel, Token};
 use super::take_complaint;
 use super::threads::NativeThreads;
 use super::watch::Watch;
@@ -48,6 +48,7 @@ pub(crate) struct NativeContext {
     input_width: usize,
     output_width: usize,
     cancel: Arc<AtomicBool>,
+    noted: Vec<Token>,
     rows: RowBuffers,
     watch: Option<Arc<Watch>>,
     // Fields are dropped after the context itself is freed.
@@ -135,6 +136,7 @@ impl NativeContext {
             input_width: model.input_width(),
             output_width: model.output_width(),
             cancel: Arc::new(AtomicBool::new(false)),
+            noted: Vec::new(),
             rows: RowBuffers::default(),
             adapters: AdaptersInForce::default(),
             watch,
@@ -191,8 +193,33 @@ impl NativeContext {
         Ok(())
     }
 
+    /// The tokens at the beginning of the first sequence that were noted as read. They are in
+    /// memory, with whatever was read after them.
+    pub(crate) fn noted(&self) -> &[Token] {
+        &self.noted
+    }
+
+    /// Notes tokens as read, after those noted before.
+    pub(crate) fn note(&mut self, tokens: &[Token]) {
+        self.noted.extend_from_slice(tokens);
+    }
+
+    /// Forgets all but the first `length` noted tokens. What cannot be forgotten in part is
+    /// forgotten as a whole.
+    pub(crate) fn keep_noted(&mut self, length: usize) {
+        let length = length.min(self.noted.len());
+        let position = u32::try_from(length).unwrap_or(0);
+        // What a sliding window has passed is no longer in memory.
+        let can_keep = !self.model.has_sliding_window();
+        if position == 0 || !can_keep || !self.forget_from(0, position) {
+            self.clear();
+        }
+        self.noted.truncate(length);
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
+        self.noted.clear();
         // SAFETY: the context is valid; a model without memory has a null one.
         unsafe {
             let memory = sys::llama_get_memory(self.pointer.as_ptr());

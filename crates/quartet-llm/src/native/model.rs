@@ -140,6 +140,12 @@ impl NativeModel {
         unsafe { sys::llama_model_has_decoder(self.as_ptr()) }
     }
 
+    /// Whether some layers see only the last so many tokens, and forget the others.
+    pub(crate) fn has_sliding_window(&self) -> bool {
+        // SAFETY: the model is loaded.
+        unsafe { sys::llama_model_n_swa(self.as_ptr()) > 0 }
+    }
+
     /// The token put before every text, where the model wants one.
     pub(crate) fn start_token(&self) -> Option<Token> {
         // SAFETY: the vocabulary lives as long as the model.
