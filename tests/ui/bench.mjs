@@ -60,7 +60,7 @@ async function streaming() {
     return Object.fromEntries(metrics.map(({ name, value }) => [name, value]));
   };
   // The base alone writes at length when it is asked to.
-  await page.getByTestId('methods').locator('[data-method=none]').click();
+  await page.getByTestId('methods').locator('[data-value=none]').click();
   await page.getByTestId('composer').fill('Write ten long sentences about the history of seed libraries.');
   const before = await metrics();
   await page.getByTestId('composer').press('Enter');

@@ -28,8 +28,8 @@ describe('in a browser', { skip, timeout: 600_000 }, () => {
 
   async function ask(question, ...methods) {
     const toggle = page.getByTestId('methods');
-    if (methods.length > 1) await toggle.locator('[data-method=compare]').click();
-    else await toggle.locator(`[data-method=${methods[0] ?? 'rag'}]`).click();
+    if (methods.length > 1) await toggle.locator('[data-value=compare]').click();
+    else await toggle.locator(`[data-value=${methods[0] ?? 'rag'}]`).click();
     await page.getByTestId('composer').fill(question);
     await page.getByTestId('composer').press('Enter');
   }
@@ -65,7 +65,7 @@ describe('in a browser', { skip, timeout: 600_000 }, () => {
   });
 
   test('a blind comparison hides the names until the vote', async () => {
-    await page.getByTestId('methods').locator('[data-method=compare]').click();
+    await page.getByTestId('methods').locator('[data-value=compare]').click();
     await page.getByText('Blind', { exact: true }).click();
     await ask('Who signed the contract?', 'none', 'rag');
     await until('both have finished', async () => (await last().locator('[data-testid=column][data-phase=finished]').count()) === 2, SLOW);

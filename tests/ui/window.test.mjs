@@ -54,7 +54,7 @@ describe('the window', { skip, timeout: 600_000 }, () => {
   });
 
   test('a comparison streams side by side and takes a vote', async () => {
-    await window.click('[data-testid=methods] [data-method=compare]');
+    await window.click('[data-testid=methods] [data-value=compare]');
     await ask('Who signed the contract?');
     await until('both columns write', async () => (await count('[data-testid=column]')) === 2);
     await until('both have finished', async () => (await count('[data-testid=column][data-phase=finished]')) === 2);
@@ -75,13 +75,13 @@ describe('the window', { skip, timeout: 600_000 }, () => {
 
   test('an engine that dies costs one answer, not the conversation', async () => {
     const before = await count('[data-testid=turn]');
-    await window.click('[data-testid=methods] [data-method=compare]');
+    await window.click('[data-testid=methods] [data-value=compare]');
     await ask(LONG);
     await window.see('[data-testid=answer][data-phase=writing]');
     for (const id of workers(window.process, 'engine')) process.kill(id, 'SIGKILL');
     await window.see('[data-testid=answer][data-phase=failed]');
     await window.picture('window-engine-died');
-    await window.click('[data-testid=methods] [data-method=rag]');
+    await window.click('[data-testid=methods] [data-value=rag]');
     await ask(QUESTION);
     await until('the next question is answered', () =>
       database(home, `SELECT count(*) FROM answers WHERE question = '${QUESTION}'`) === 2);
