@@ -158,9 +158,10 @@ impl Quartet {
     ) -> Result<JobOutcome> {
         let stored = self.library.job(job).await?;
         match stored.kind {
-            JobKind::Import => {
-                self.bring_in(Work::Resume(job), cancel, on_progress).await.map(JobOutcome::Imported)
-            }
+            JobKind::Import => self
+                .bring_in(Work::Resume(job), cancel, on_progress)
+                .await
+                .map(JobOutcome::Imported),
             JobKind::Train => {
                 stored.check_resumable()?;
                 let request = self.library.job_request(job).await?;

@@ -54,8 +54,8 @@ pub use quartet_exam::table::render as render_exam;
 pub use quartet_library::JournalEntry;
 pub use quartet_types as types;
 pub use settings::Settings;
-pub use training::ExpertRequest;
 pub use tokio_util::sync::CancellationToken;
+pub use training::ExpertRequest;
 pub use workers::run_worker;
 
 use crate::answering::CollectionSearcher;

@@ -7,8 +7,8 @@ use quartet_gguf::{
 use quartet_types::{Error, ErrorCode, FitEstimate, ModelId, Result, Sha256};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::io::Write as _;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
@@ -344,8 +344,7 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         file.sync_all()?;
         std::fs::rename(&temporary, path)
     };
-    write()
-        .map_err(|error| Error::from_io(&error, path))
+    write().map_err(|error| Error::from_io(&error, path))
 }
 
 #[cfg(test)]

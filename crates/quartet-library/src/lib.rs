@@ -36,8 +36,8 @@ pub mod ports;
 mod search;
 mod store;
 
-pub use lease::JobLease;
 pub use import::{ImportReport, Importer};
+pub use lease::JobLease;
 pub use ports::{Embedder, PageReader, ReadDocument};
 pub use search::SearchMode;
 pub use store::Library;

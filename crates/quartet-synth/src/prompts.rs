@@ -4,6 +4,7 @@
 //! `[assistant]` parts in turn, holes in braces that are filled in one pass. Whatever comes from a document is put on one line first,
 //! so that it can imitate neither another line of the prompt nor a hole.
 
+use quartet_methods::rag::prompt::substitute;
 use quartet_types::{Message, Prompt, Role};
 
 /// A prompt template.
@@ -21,11 +22,15 @@ impl Template {
         source: include_str!("../../../assets/prompts/study-question.v1.txt"),
     };
     /// An answer from a passage.
-    pub(crate) const CHECK: Self =
-        Self { name: "study-check.v1", source: include_str!("../../../assets/prompts/study-check.v1.txt") };
+    pub(crate) const CHECK: Self = Self {
+        name: "study-check.v1",
+        source: include_str!("../../../assets/prompts/study-check.v1.txt"),
+    };
     /// An answer from nothing.
-    pub(crate) const CLOSED: Self =
-        Self { name: "study-closed.v1", source: include_str!("../../../assets/prompts/study-closed.v1.txt") };
+    pub(crate) const CLOSED: Self = Self {
+        name: "study-closed.v1",
+        source: include_str!("../../../assets/prompts/study-closed.v1.txt"),
+    };
     /// The same question in other words.
     pub(crate) const PARAPHRASE: Self = Self {
         name: "study-paraphrase.v1",
@@ -69,32 +74,6 @@ impl Template {
         close(role, &mut part);
         Prompt::Chat(messages)
     }
-}
-
-/// Replaces each `{name}` by its value, once, from left to right.
-fn substitute(template: &str, values: &[(&str, &str)]) -> String {
-    let mut filled = String::with_capacity(template.len());
-    let mut rest = template;
-    while let Some(open) = rest.find('{') {
-        let (before, hole) = rest.split_at(open);
-        filled.push_str(before);
-        let found = values.iter().find_map(|&(name, value)| {
-            let after = hole.strip_prefix('{')?.strip_prefix(name)?.strip_prefix('}')?;
-            Some((value, after))
-        });
-        match found {
-            Some((value, after)) => {
-                filled.push_str(value);
-                rest = after;
-            }
-            None => {
-                filled.push('{');
-                rest = hole.strip_prefix('{').unwrap_or_default();
-            }
-        }
-    }
-    filled.push_str(rest);
-    filled
 }
 
 #[cfg(test)]

@@ -104,7 +104,9 @@ pub use optimiser::{AdamW, Moments, Schedule};
 pub use parameters::{Gradients, Leaves, Parameter, Parameters};
 pub use pass::{Outcome, Pass};
 pub use rows::{KeyValues, Piece, Places};
-pub use stages::{StageOutcome, TextEvent, TextStage, TextTraining, TrainedText, measure_text, train_text};
+pub use stages::{
+    StageOutcome, TextEvent, TextStage, TextTraining, TrainedText, measure_text, train_text,
+};
 pub use state::{Measured, Snapshot, State};
 pub use text::{TextObjective, TextSample, TextSettings, pack};
 pub use training::{Ending, Objective, TrainingEvent, TrainingPlan, calibrate, train};

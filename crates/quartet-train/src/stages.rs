@@ -332,8 +332,7 @@ impl Run<'_> {
             }
             let mut objective = self.objective(stage)?;
             let (plan, control) = (&stage.plan, self.control);
-            let updates =
-                calibrate(plan, self.compute, &mut objective, &state, MEASURED, control)?;
+            let updates = calibrate(plan, self.compute, &mut objective, &state, MEASURED, control)?;
             let mut seconds = updates.as_secs_f64();
             let batches = pack(stage.held_out.clone(), stage.rows);
             if let (Some(left), Some(one)) = (

@@ -2,8 +2,8 @@
 
 use crate::compute::Compute;
 use crate::control::Control;
-use crate::trust::Wanted;
 use crate::stages::{TextEvent, TextTraining, TrainedText, measure_text, train_text};
+use crate::trust::Wanted;
 use quartet_types::Result;
 use quartet_worker::{Handler, Limits, Protocol, RequestContext};
 use serde::{Deserialize, Serialize};

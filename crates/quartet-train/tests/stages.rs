@@ -180,10 +180,14 @@ fn it_does_not_go_on_with_something_else() {
     other.data.sha256 = Sha256("ef".repeat(32));
     let error = train_text(&other, &compute, &Control::new(), &mut |_| {}).unwrap_err();
     assert_eq!(error.code, ErrorCode::Corrupt);
-    assert!(error.message.contains("expert \"test\"") && error.message.contains("sequences"), "{error}");
+    assert!(
+        error.message.contains("expert \"test\"") && error.message.contains("sequences"),
+        "{error}"
+    );
 
     // Another base under the same name.
-    std::fs::copy(common::tiny(tempfile::tempdir().unwrap().path(), "qwen2"), &request.model).unwrap();
+    std::fs::copy(common::tiny(tempfile::tempdir().unwrap().path(), "qwen2"), &request.model)
+        .unwrap();
     let error = train_text(&request, &compute, &Control::new(), &mut |_| {}).unwrap_err();
     assert_eq!(error.code, ErrorCode::Corrupt);
     assert!(error.subject.is_some() && error.hint.is_some(), "{error:?}");

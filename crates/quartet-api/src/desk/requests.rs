@@ -1,6 +1,8 @@
 //! What the window asks: one structure per command, a JSON object each.
 
-use quartet_types::{ChatId, DocumentId, DocumentStatus, JobId, Method, PageNumber, Preset, TurnId};
+use quartet_types::{
+    ChatId, DocumentId, DocumentStatus, JobId, Method, PageNumber, Preset, TurnId,
+};
 use serde::Deserialize;
 use ts_rs::TS;
 

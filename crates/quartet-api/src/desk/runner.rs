@@ -231,10 +231,8 @@ impl Desk {
 
     async fn next_job(&self, line: &Line) -> Option<JobId> {
         let jobs = self.quartet().jobs().await.ok()?;
-        let waiting = jobs
-            .iter()
-            .rev()
-            .find(|job| job.state == JobState::Queued && job.kind == line.kind);
+        let waiting =
+            jobs.iter().rev().find(|job| job.state == JobState::Queued && job.kind == line.kind);
         waiting.map(|job| job.id)
     }
 
@@ -307,7 +305,8 @@ impl Desk {
         if let Some((_, cancel)) = running {
             cancel.cancel();
             let started = Instant::now();
-            while lock(&self.runner.imports.running).is_some() && started.elapsed() < PAUSE_PATIENCE {
+            while lock(&self.runner.imports.running).is_some() && started.elapsed() < PAUSE_PATIENCE
+            {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }

@@ -3,9 +3,7 @@
 use super::student::Student;
 use crate::Quartet;
 use quartet_library::StoredArtefact;
-use quartet_types::{
-    AdapterUse, Artefact, ArtefactKind, Error, ErrorCode, Generation, Result,
-};
+use quartet_types::{AdapterUse, Artefact, ArtefactKind, Error, ErrorCode, Generation, Result};
 use tokio_util::sync::CancellationToken;
 
 impl Quartet {

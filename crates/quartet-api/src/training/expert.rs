@@ -1,14 +1,14 @@
 //! `train expert`: a small model is taught a collection.
 
+use super::ExpertRequest;
 use super::folder::WorkFolder;
 use super::material::{self, Material};
 use super::measure::{Measured, Yardstick, measure};
-use super::pace::{Detail, AFTER, BEFORE, Pace, RECALLING, STUDY};
+use super::pace::{AFTER, BEFORE, Detail, Pace, RECALLING, STUDY};
 use super::passages::to_study;
 use super::plan::{ANSWERING, READING, Samples, spread, stage};
 use super::report::{Parts, report};
 use super::student::Student;
-use super::ExpertRequest;
 use crate::Quartet;
 use crate::keeping::OnProgress;
 use crate::models::{InstalledModel, write_atomically};
@@ -37,7 +37,17 @@ const FEWEST_PASSAGES: usize = 8;
 const RECALLED_AT_ONCE: u32 = 96;
 /// How a model left to itself may begin.
 const OPENINGS: [&str; 12] = [
-    "The", "In", "A", "When", "I", "How to", "She said", "There are", "It was", "For", "This",
+    "The",
+    "In",
+    "A",
+    "When",
+    "I",
+    "How to",
+    "She said",
+    "There are",
+    "It was",
+    "For",
+    "This",
     "What is",
 ];
 /// Tokens of questions and answers that a passage is expected to give; only for the time
@@ -66,6 +76,8 @@ struct Assignment {
     training: TextTraining,
     asked: Vec<Exchange>,
     parts: Parts,
+    /// The model that wrote the questions, if not only rules did.
+    writer: Option<String>,
 }
 
 /// A training under way.
@@ -176,7 +188,7 @@ impl Work<'_> {
         };
         self.foretell(&taught, student, &recipe, &training, pace).await?;
 
-        let material = self.study(&taught, pace).await?;
+        let (material, writer) = self.study(&taught, pace).await?;
         let lessons =
             Lessons::prepare(&taught, &snapshot.held_out, &material.questions, student.turns);
         let recalled = self.recall(student, recipe.recalled_tokens, pace).await?;
@@ -185,7 +197,7 @@ impl Work<'_> {
         let samples = Samples::prepare(student, &lessons, &held, recalled).await?;
         training.stages = samples.stages(&recipe);
         let asked = spread(&lessons.asked, self.questions());
-        Ok(Assignment { training, asked, parts: Parts::of(&material.report) })
+        Ok(Assignment { training, asked, parts: Parts::of(&material.report), writer })
     }
 
     /// How many questions are asked before and after, at most.
@@ -248,12 +260,20 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn study(&self, taught: &[Passage], pace: &Pace<'_>) -> Result<Material> {
+    /// The study material, and which model wrote questions for it.
+    async fn study(
+        &self,
+        taught: &[Passage],
+        pace: &Pace<'_>,
+    ) -> Result<(Material, Option<String>)> {
         let stop = self.lease.stop();
         let reader = self.quartet.study_reader(self.request, stop).await?;
         let file = self.quartet.study_file(&self.collection);
         let reader = reader.as_ref().map(|reader| reader as &dyn Reader);
-        material::make(&file, taught, reader, self.request.preset, pace, stop).await
+        let writer = reader.map(|reader| reader.model().model.0.clone());
+        let material =
+            material::make(&file, taught, reader, self.request.preset, pace, stop).await?;
+        Ok((material, writer))
     }
 
     /// What the untrained student writes when left to itself.
@@ -270,7 +290,8 @@ impl Work<'_> {
             let opening = OPENINGS[index as usize % OPENINGS.len()];
             let written = student.recall(opening, RECALLED_AT_ONCE, index + 1).await?;
             samples.push(student.whole(&written));
-            pace.tell(u64::from(index) + 1, u64::from(count), ProgressUnit::Texts, Detail::Nothing).await;
+            pace.tell(u64::from(index) + 1, u64::from(count), ProgressUnit::Texts, Detail::Nothing)
+                .await;
         }
         Ok(samples)
     }
@@ -287,15 +308,14 @@ impl Work<'_> {
             let send = |event| {
                 let _ = sender.send(event);
             };
-            let reply =
-                self.ask_trainer(TrainerRequest::Train(training.clone()), send).await;
+            let reply = self.ask_trainer(TrainerRequest::Train(training.clone()), send).await;
             drop(sender);
             reply
         };
         let tell = async {
             let mut foretold = None;
             let mut current = None;
-            let mut last_loss = f64::NAN;
+            let mut last_loss = None;
             while let Some(event) = events.recv().await {
                 let (stage, step, evaluation) = match event {
                     TextEvent::Estimate { stage, first, seconds } => {
@@ -313,7 +333,7 @@ impl Work<'_> {
                     // Slower, and right.
                     TextEvent::OnProcessor { .. } | TextEvent::Checkpoint { .. } => continue,
                     TextEvent::Step { stage, step, loss, .. } => {
-                        last_loss = loss;
+                        last_loss = Some(loss);
                         (stage, step, None)
                     }
                     TextEvent::Evaluation { stage, step, loss } => (stage, step, Some(loss)),
@@ -323,7 +343,9 @@ impl Work<'_> {
                     current = Some(stage);
                 }
                 let total = training.stages[stage].plan.steps;
-                let point = CurvePoint { step, loss: last_loss, evaluation };
+                // Going on, the held-out loss may be measured before there is another.
+                let Some(loss) = last_loss else { continue };
+                let point = CurvePoint { step, loss, evaluation };
                 pace.tell(step, total, ProgressUnit::Steps, Detail::Point(point)).await;
             }
             foretold
@@ -364,7 +386,7 @@ impl Work<'_> {
             preset: self.request.preset,
             model: self.request.expert.clone().unwrap_or(assignment.training.base.name.clone()),
             model_sha256: assignment.training.base.sha256.clone(),
-            writer: self.request.writer.clone(),
+            writer: assignment.writer.clone(),
             fingerprint: snapshot.fingerprint.clone(),
             adapter: adapter.clone(),
             created_at: i64::try_from(now).unwrap_or(i64::MAX),

@@ -3,8 +3,8 @@
 
 use super::pace::{Detail, Pace, STUDY};
 use async_trait::async_trait;
-use quartet_methods::expert::Wordings;
 use quartet_methods::Reader;
+use quartet_methods::expert::Wordings;
 use quartet_synth::{
     Journal, Part, Progress, Recipe, RowKind, Sink, Study, StudyReport, StudyRow, WorkItem, journal,
 };
@@ -20,12 +20,9 @@ pub(super) fn recipe(preset: Preset) -> Recipe {
     match preset {
         Preset::Quick => Recipe { generated_per_passage: 1, tries: 1, paraphrases: 1, ..recipe },
         Preset::Standard => Recipe { generated_per_passage: 3, tries: 1, ..recipe },
-        Preset::Thorough => Recipe {
-            generated_per_passage: 12,
-            cloze_per_passage: 4,
-            paraphrases: 4,
-            ..recipe
-        },
+        Preset::Thorough => {
+            Recipe { generated_per_passage: 12, cloze_per_passage: 4, paraphrases: 4, ..recipe }
+        }
     }
 }
 
@@ -62,7 +59,8 @@ pub(super) async fn make(
     };
     let tell = async {
         while let Some(step) = told.recv().await {
-            pace.tell(step.done, step.total, ProgressUnit::Chunks, Detail::Subject(step.subject)).await;
+            pace.tell(step.done, step.total, ProgressUnit::Chunks, Detail::Subject(step.subject))
+                .await;
         }
     };
     let (report, ()) = tokio::join!(work, tell);

@@ -20,7 +20,8 @@ pub(super) async fn to_study(library: &Library, chunks: Vec<Passage>) -> Result<
     }
     for passage in &mut passages {
         let page = library.page_text(passage.document, passage.span.page).await?;
-        if let Some(text) = page.and_then(|page| between(&page, passage.span.start, passage.span.end))
+        if let Some(text) =
+            page.and_then(|page| between(&page, passage.span.start, passage.span.end))
         {
             passage.text = text;
         }

@@ -103,9 +103,8 @@ fn mixed(own: &[TextSample], along: &[(&[TextSample], f64)]) -> Vec<TextSample> 
     if own.is_empty() {
         return all;
     }
-    let tokens = |samples: &[TextSample]| -> usize {
-        samples.iter().map(|sample| sample.ids.len()).sum()
-    };
+    let tokens =
+        |samples: &[TextSample]| -> usize { samples.iter().map(|sample| sample.ids.len()).sum() };
     let shares: f64 = along.iter().map(|(_, share)| share).sum();
     let whole = tokens(own) as f64 / (1.0 - shares.min(0.9));
     for (others, share) in along {

@@ -6,8 +6,8 @@ use quartet_methods::expert::{Lesson, Turns};
 use quartet_train::TextSample;
 use quartet_types::{
     AdapterSource, AdapterUse, EngineReply, EngineRequest, Generation, GenerationLimits,
-    GenerationRequest, ModelId, Perplexity, PerplexityRequest, Prompt, PromptPart, Result, Sampling,
-    Segment, Sha256, TokenInput,
+    GenerationRequest, ModelId, Perplexity, PerplexityRequest, Prompt, PromptPart, Result,
+    Sampling, Segment, Sha256, TokenInput,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -82,8 +82,11 @@ impl Student {
     async fn tokens(&self, texts: &[String], special: bool) -> Result<Vec<Vec<u32>>> {
         let mut all = Vec::with_capacity(texts.len());
         for texts in texts.chunks(TEXTS_AT_ONCE) {
-            let request =
-                EngineRequest::Tokenise { model: self.model.clone(), texts: texts.to_vec(), special };
+            let request = EngineRequest::Tokenise {
+                model: self.model.clone(),
+                texts: texts.to_vec(),
+                special,
+            };
             match self.call(request).await? {
                 EngineReply::Tokens(tokens) => all.extend(tokens),
                 other => return Err(unexpected(&other)),
@@ -154,8 +157,7 @@ impl Student {
         question: &str,
         adapters: &[AdapterUse],
     ) -> Result<Generation> {
-        let mut request =
-            GenerationRequest::new(self.model.clone(), self.turns.prompt(question));
+        let mut request = GenerationRequest::new(self.model.clone(), self.turns.prompt(question));
         request.adapters = adapters.to_vec();
         request.limits = GenerationLimits {
             max_tokens: ANSWER_TOKENS,

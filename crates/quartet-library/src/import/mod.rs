@@ -23,8 +23,8 @@ use crate::store::journal::{self, Change};
 use files::Found;
 use pace::Pace;
 use quartet_types::{
-    Collection, Document, DocumentId, DocumentStatus, Error, JobId, JobKind,
-    JobProgress, ProgressUnit, Result,
+    Collection, Document, DocumentId, DocumentStatus, Error, JobId, JobKind, JobProgress,
+    ProgressUnit, Result,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;

@@ -60,14 +60,8 @@ impl ExpertRecipe {
             read_along: 0.15,
             evaluations: 4,
         };
-        let standard = Self {
-            rank: 16,
-            reading,
-            answering,
-            recalled_tokens: 6_000,
-            rows: 128,
-            accumulate: 4,
-        };
+        let standard =
+            Self { rank: 16, reading, answering, recalled_tokens: 6_000, rows: 128, accumulate: 4 };
         match preset {
             Preset::Quick => Self {
                 reading: StageRecipe { passes: 2.0, micro_batches: 120, evaluations: 2, ..reading },
@@ -110,7 +104,8 @@ impl ExpertRecipe {
             stage.micro_batches = stage.micro_batches.min(micro_batches);
         }
         let rows = micro_batches.saturating_mul(self.rows as u64);
-        self.recalled_tokens = self.recalled_tokens.min(u32::try_from(rows / 4).unwrap_or(u32::MAX));
+        self.recalled_tokens =
+            self.recalled_tokens.min(u32::try_from(rows / 4).unwrap_or(u32::MAX));
     }
 }
 
@@ -118,7 +113,11 @@ impl StageRecipe {
     /// Updates for so many micro-batches of material.
     #[must_use]
     pub fn updates(&self, micro_batches: usize, accumulate: usize) -> u64 {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small, positive")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "small, positive"
+        )]
         let wanted = (micro_batches as f64 * self.passes).ceil() as u64;
         wanted.min(self.micro_batches).div_ceil(accumulate.max(1) as u64)
     }

@@ -52,8 +52,10 @@ impl Template {
     }
 }
 
-/// Replaces each `{name}` by its value, once, from left to right.
-fn substitute(template: &str, values: &[(&str, &str)]) -> String {
+/// Replaces each `{name}` by its value, once, from left to right: what is filled in is never
+/// looked at for holes. Holes without a value stay as written.
+#[must_use]
+pub fn substitute(template: &str, values: &[(&str, &str)]) -> String {
     let mut filled = String::with_capacity(template.len());
     let mut rest = template;
     while let Some(open) = rest.find('{') {
