@@ -188,7 +188,11 @@ impl AnswerView {
                 self.streamed = true;
                 self.output.text(&render::printable(&text));
             }
-            AnswerEvent::Text(_) | AnswerEvent::Retrieved(_) | AnswerEvent::Finished(_) => {}
+            AnswerEvent::Text(_)
+            | AnswerEvent::Retrieved(_)
+            | AnswerEvent::Routed(..)
+            | AnswerEvent::Background(_)
+            | AnswerEvent::Finished(_) => {}
         }
     }
 

@@ -52,6 +52,7 @@ pub(crate) async fn answer(
             tokens_written: generation.written_tokens,
             bytes_read: 0,
         },
+        gag: None,
         prompt: generation.prompt_text,
     })
 }

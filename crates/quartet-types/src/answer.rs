@@ -1,6 +1,7 @@
 //! An answer: text, what supports it, what it cost.
 
 use crate::document::PageSpan;
+use crate::gag::{GagTrace, RouteChoice, RouteScore};
 use crate::id::{AnswerId, DocumentId, ModelId};
 use crate::search::{SearchHit, SearchTrace};
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ pub enum Method {
     None,
     /// Retrieval-augmented generation.
     Rag,
-    /// Generation-augmented generation (not built yet).
+    /// Generation-augmented generation: a domain expert's hidden states as rows of the prompt.
     Gag,
     /// Imagination-augmented generation (not built yet).
     Iag,
@@ -93,6 +94,9 @@ pub struct Answer {
     pub timings: Timings,
     /// What was read and written.
     pub usage: Usage,
+    /// How it came about, for GAG.
+    #[serde(default)]
+    pub gag: Option<GagTrace>,
     /// The prompt exactly as the model read it.
     pub prompt: String,
 }
@@ -180,6 +184,10 @@ pub enum AnswerEvent {
     Rewritten(String),
     /// Search is done.
     Retrieved(Vec<SearchHit>),
+    /// The route is chosen; the expert begins to write, unless it is general.
+    Routed(Vec<RouteScore>, RouteChoice),
+    /// The expert has written this background: its own words, no evidence.
+    Background(String),
     /// Reading the prompt: tokens done of tokens in all.
     Prefill {
         /// Tokens read.

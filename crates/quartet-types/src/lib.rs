@@ -16,15 +16,19 @@
 //! | [`document`] | pages, chunks, documents and their status |
 //! | [`search`] | queries and passages found |
 //! | [`answer`] | an answer with evidence, cost and support |
+//! | [`gag`] | how a GAG artefact is made, its routes, its worth |
+//! | [`contestant`] | a method, or one with a part taken away |
 //! | [`chat`] | conversations: turns, what became of them, votes |
 //! | [`job`] | long work: stage, rate, ETA, state |
 
 pub mod adapter;
 pub mod answer;
 pub mod chat;
+pub mod contestant;
 pub mod document;
 pub mod engine;
 pub mod error;
+pub mod gag;
 pub mod generation;
 pub mod id;
 pub mod job;
@@ -38,6 +42,7 @@ pub use answer::{
     Abstention, Answer, AnswerEvent, AnswerSentence, Method, Outcome, Support, Timings, Usage,
 };
 pub use chat::{ChatPage, ChatSummary, ChatView, Turn, TurnHead, TurnOutcome, Vote, VoteCount};
+pub use contestant::{Contestant, Control};
 pub use document::{
     Chunk, Collection, Document, DocumentPage, DocumentStatus, Extractor, LinkedFolder,
     PageProblem, PageSpan, PageText, StatusCount,
@@ -47,6 +52,10 @@ pub use engine::{
     Pooling,
 };
 pub use error::{Error, ErrorCode, Result};
+pub use gag::{
+    ControlResult, GagForm, GagOptions, GagReport, GagTrace, Interval, NamedOption, RouteChoice,
+    RouteCorrection, RouteScore, RoutingReport, SlotPooling,
+};
 pub use generation::{
     AdapterUse, EmbeddingRows, Generation, GenerationLimits, GenerationRequest, Grammar, Message,
     Prompt, Role, Sampling, Segment, StopReason, Tap, TapPoint, TapReading, TapRows, TapUse,

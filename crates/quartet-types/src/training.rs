@@ -1,5 +1,6 @@
 //! What is trained here, and what is known of it.
 
+use crate::gag::GagReport;
 use crate::id::{CollectionId, Sha256};
 use crate::job::CurvePoint;
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,8 @@ impl FromStr for Preset {
 pub enum ArtefactKind {
     /// A small model's adapter that knows a collection.
     Expert,
+    /// A projector that lets a base model listen to that expert, with its router's prototypes.
+    Gag,
 }
 
 /// Something trained here, with what it was made from and what it is worth.
@@ -82,12 +85,16 @@ pub struct Artefact {
     pub writer: Option<String>,
     /// State of the collection it was trained on.
     pub fingerprint: String,
-    /// Digest of the adapter file.
+    /// Digest of the file with what was trained: an adapter, or the tensors of a projector.
     pub adapter: Sha256,
     /// When it was finished, seconds since 1970.
     pub created_at: i64,
-    /// What was measured.
+    /// What was measured of an expert; empty for anything else.
+    #[serde(default)]
     pub report: ExpertReport,
+    /// What a GAG artefact is made of and what it is worth.
+    #[serde(default)]
+    pub gag: Option<GagReport>,
     /// Whether documents have changed since.
     #[serde(default)]
     pub stale: bool,

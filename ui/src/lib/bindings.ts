@@ -43,11 +43,13 @@ export type Answer = {
   timings: Timings,
   /** What was read and written. */
   usage: Usage,
+  /** How it came about, for GAG. */
+  gag: GagTrace | null,
   /** The prompt exactly as the model read it. */
   prompt: string, };
 
 /** What happens while an answer is made. */
-export type AnswerEvent = { "loading": number } | { "rewritten": string } | { "retrieved": Array<SearchHit> } | { "prefill": {
+export type AnswerEvent = { "loading": number } | { "rewritten": string } | { "retrieved": Array<SearchHit> } | { "routed": [Array<RouteScore>, RouteChoice] } | { "background": string } | { "prefill": {
     /** Tokens read. */
     done: number,
     /** Tokens in the prompt. */
@@ -83,17 +85,19 @@ export type Artefact = {
   writer: string | null,
   /** State of the collection it was trained on. */
   fingerprint: string,
-  /** Digest of the adapter file. */
+  /** Digest of the file with what was trained: an adapter, or the tensors of a projector. */
   adapter: Sha256,
   /** When it was finished, seconds since 1970. */
   created_at: number,
-  /** What was measured. */
+  /** What was measured of an expert; empty for anything else. */
   report: ExpertReport,
+  /** What a GAG artefact is made of and what it is worth. */
+  gag: GagReport | null,
   /** Whether documents have changed since. */
   stale: boolean, };
 
 /** What an artefact is. */
-export type ArtefactKind = "expert";
+export type ArtefactKind = "expert" | "gag";
 
 /** A question in a conversation. Its answers arrive as events. */
 export type AskTurn = {
@@ -113,7 +117,9 @@ export type AskTurn = {
   /** Whether "not in your documents" is a possible outcome. */
   abstain: boolean,
   /** Whether the methods' names stay hidden until a vote. */
-  blind: boolean, };
+  blind: boolean,
+  /** For GAG: the route a person chose for this question; `None` leaves it to the router. */
+  route?: RouteChoice, };
 
 /** A figure without and with what was trained. */
 export type BeforeAfter = {
@@ -179,6 +185,28 @@ export type Collection = {
 
 /** A collection of documents (SQLite row id). */
 export type CollectionId = number;
+
+/** A trained method against one control: the same method with a part of it taken away. */
+export type ControlResult = {
+  /** The control: `shuffled`, `constant`, ... */
+  name: string,
+  /** What was measured: `nll` or `f1`. */
+  metric: string,
+  /** Whether more is better. */
+  higher_is_better: boolean,
+  /** The method. */
+  method: Interval,
+  /** Its control, on the same questions. */
+  control: Interval,
+  /** Method minus control, question by question. */
+  difference: Interval, };
+
+/** Where a question belongs. */
+export type CorrectRoute = {
+  /** The question. */
+  question: string,
+  /** Its route; from now on the router knows it. */
+  route: RouteChoice, };
 
 /** A point of a training curve. */
 export type CurvePoint = {
@@ -373,6 +401,101 @@ export type FitEstimate = {
   /** Whether the sum is below what is available, with a margin. */
   fits: boolean, };
 
+/** Which of the two published forms is made. */
+export type GagForm = "one_token" | "slots";
+
+/**
+ * How a GAG artefact is made. Everything that leaves the paper is a field here with a value
+ * that keeps to it.
+ */
+export type GagOptions = {
+  /** Which form. */
+  form: GagForm,
+  /**
+   * Layers read out, counted from the end as in the paper: 1 is the final normalisation,
+   * `k` from 2 on the output of block `layers - k`.
+   */
+  readout: Array<number>,
+  /** Slots, and rows injected. */
+  slots: number,
+  /** How tokens become slots. */
+  pooling: SlotPooling,
+  /**
+   * Standardise each channel by mean and deviation over the training memories, before the
+   * clamp. The paper does not.
+   */
+  standardise: boolean,
+  /**
+   * Begin with rows as long as the base's own token embeddings. The paper's start makes them
+   * about thirty times as long.
+   */
+  match_scale: boolean,
+  /** Train the projector on wordings that the expert was not taught. The paper does not. */
+  cross_fit: boolean,
+  /** Tokens the expert writes, at most. */
+  background_tokens: number,
+  /** Weight of the semantic loss. */
+  semantic: number,
+  /** Weight of the diversity loss. */
+  diversity: number, };
+
+/** What a GAG artefact is made of and what it is worth. */
+export type GagReport = {
+  /** How it was made. */
+  options: GagOptions,
+  /** The same in words: where it leaves the paper. */
+  deviations: Array<NamedOption>,
+  /** The expert it listens to: digest of its adapter. */
+  expert: Sha256,
+  /** That expert's model, by name. */
+  expert_model: string,
+  /** Digest of that model's file. */
+  expert_model_sha256: Sha256,
+  /** Numbers trained: projector and layer mix. */
+  parameters: number,
+  /** Wordings the projector was trained on. */
+  memories: number,
+  /** Visits to them. */
+  visits: number,
+  /** Questions measured on, all in wordings nobody was trained on. */
+  questions: number,
+  /** Against each control. */
+  controls: Array<ControlResult>,
+  /** The router. */
+  routing: RoutingReport,
+  /** The stage of training. */
+  stages: Array<StageReport>,
+  /** Wall time of each part of the work, in seconds. */
+  seconds: { [key in string]: number },
+  /** Seconds foretold for training before its first update. */
+  foretold_seconds: number | null, };
+
+/** How an answer by GAG came about. */
+export type GagTrace = {
+  /** The route taken. */
+  route: RouteChoice,
+  /** Every route with its score, best first. */
+  scores: Array<RouteScore>,
+  /** Whether a person chose the route for this question. */
+  pinned: boolean,
+  /**
+   * What the expert wrote: its own words, from memory, and no evidence of anything. Empty on
+   * the general route.
+   */
+  background: string,
+  /** Rows injected; 0 on the general route. */
+  rows: number,
+  /** Whether the expert's states were kept from an earlier time. */
+  cached: boolean,
+  /** What the expert read and wrote. */
+  expert: Usage,
+  /** Choosing the route, in milliseconds. */
+  route_ms: number,
+  /** The expert's reading and writing, in milliseconds. */
+  expert_ms: number,
+  /** Pooling, mixing and projecting, in milliseconds. */
+  project_ms: number, };
+
 /** What the window needs to know at its start. */
 export type Hello = {
   /** Quartet's version. */
@@ -394,6 +517,15 @@ export type ImportPick = {
   collection: string,
   /** Keep the folders among them linked: read again whenever something changes in them. */
   link: boolean, };
+
+/** A value with its 95 % interval. */
+export type Interval = {
+  /** The mean. */
+  value: number,
+  /** Lower end. */
+  low: number,
+  /** Upper end. */
+  high: number, };
 
 /** A long-running piece of work, as stored and as shown. */
 export type Job = {
@@ -581,6 +713,15 @@ export type Named = {
   /** The name. */
   name: string, };
 
+/** A deviation from the paper, on or off. */
+export type NamedOption = {
+  /** Its name. */
+  name: string,
+  /** Whether it was in force. */
+  on: boolean,
+  /** What it does and why. */
+  why: string, };
+
 /** Nothing to say; also the reply of a command that has none. */
 export type Nothing = Record<string, never>;
 
@@ -593,6 +734,11 @@ export type OfChat = {
 export type OfCollection = {
   /** Its name. */
   collection: string, };
+
+/** About a correction of a route. */
+export type OfCorrection = {
+  /** Its id. */
+  id: number, };
 
 /** About documents. */
 export type OfDocuments = {
@@ -730,6 +876,38 @@ export type RenameChat = {
   /** The title from now on. */
   title: string, };
 
+/** A route that a person chose. */
+export type RouteChoice = "general" | { "domain": CollectionId };
+
+/** A question that a person sent elsewhere; it is one more prototype of that route. */
+export type RouteCorrection = {
+  /** Its id. */
+  id: number,
+  /** The question. */
+  question: string,
+  /** Where it belongs. */
+  route: RouteChoice, };
+
+/** How near a question is to a route. */
+export type RouteScore = {
+  /** The route. */
+  route: RouteChoice,
+  /** For people: the collection's name, or `general`. */
+  name: string,
+  /** Cosine with the nearest of its prototypes, -1 to 1. */
+  score: number, };
+
+/** How well questions find their route, measured on questions outside the banks. */
+export type RoutingReport = {
+  /** Prototypes of this domain. */
+  prototypes: number,
+  /** Routes to choose from, general included. */
+  routes: number,
+  /** Questions of this domain, and how many of them came here. */
+  domain: [number, number],
+  /** Everyday questions, and how many of them stayed general. */
+  general: [number, number], };
+
 /** A [`Passage`] with its scores. */
 export type SearchHit = {
   /** What was found. */
@@ -793,6 +971,11 @@ export type SettingsView = {
 
 /** A SHA-256 digest in lower-case hexadecimal (64 characters). */
 export type Sha256 = string;
+
+/** How the states of a segment's tokens become one slot. */
+export type SlotPooling = { "norm_softmax": {
+    /** Divides the lengths. */
+    temperature: number, } } | "scaled_norm_softmax" | "mean";
 
 /** How many sockets of a family are open. */
 export type SocketCount = {
@@ -954,6 +1137,9 @@ export interface Commands {
   start_training: { request: StartTraining; reply: JobView };
   train_expert: { request: TrainExpert; reply: JobView };
   artefacts: { request: OfCollection; reply: Array<Artefact> };
+  correct_route: { request: CorrectRoute; reply: Array<RouteCorrection> };
+  route_corrections: { request: Nothing; reply: Array<RouteCorrection> };
+  undo_route: { request: OfCorrection; reply: Array<RouteCorrection> };
   list_chats: { request: ListChats; reply: ChatPage };
   create_chat: { request: OfCollection; reply: ChatSummary };
   rename_chat: { request: RenameChat; reply: ChatSummary };

@@ -8,7 +8,7 @@ use crate::settings::Settings;
 use quartet_library::JournalEntry;
 use quartet_types::{
     Artefact, ChatPage, ChatSummary, ChatView, Collection, Device, DocumentPage, Error, ErrorCode,
-    LinkedFolder, Result, Turn, TurnHead, Vote, VoteCount,
+    LinkedFolder, Result, RouteCorrection, Turn, TurnHead, Vote, VoteCount,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -88,6 +88,10 @@ commands! {
     start_training(StartTraining) -> JobView;
     train_expert(TrainExpert) -> JobView;
     artefacts(OfCollection) -> Vec<Artefact>;
+
+    correct_route(CorrectRoute) -> Vec<RouteCorrection>;
+    route_corrections(Nothing) -> Vec<RouteCorrection>;
+    undo_route(OfCorrection) -> Vec<RouteCorrection>;
 
     list_chats(ListChats) -> ChatPage;
     create_chat(OfCollection) -> ChatSummary;

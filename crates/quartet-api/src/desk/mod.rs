@@ -24,6 +24,7 @@ mod picks;
 mod privacy;
 pub mod replies;
 pub mod requests;
+mod routes;
 mod runner;
 
 pub use commands::COMMANDS;

@@ -1,7 +1,7 @@
 //! What the window asks: one structure per command, a JSON object each.
 
 use quartet_types::{
-    ChatId, DocumentId, DocumentStatus, JobId, Method, PageNumber, Preset, TurnId,
+    ChatId, DocumentId, DocumentStatus, JobId, Method, PageNumber, Preset, RouteChoice, TurnId,
 };
 use serde::Deserialize;
 use ts_rs::TS;
@@ -172,6 +172,27 @@ pub struct AskTurn {
     pub abstain: bool,
     /// Whether the methods' names stay hidden until a vote.
     pub blind: bool,
+    /// For GAG: the route a person chose for this question; `None` leaves it to the router.
+    #[serde(default)]
+    #[ts(optional)]
+    pub route: Option<RouteChoice>,
+}
+
+/// Where a question belongs.
+#[derive(Debug, Clone, Deserialize, TS)]
+pub struct CorrectRoute {
+    /// The question.
+    pub question: String,
+    /// Its route; from now on the router knows it.
+    pub route: RouteChoice,
+}
+
+/// About a correction of a route.
+#[derive(Debug, Clone, Copy, Deserialize, TS)]
+pub struct OfCorrection {
+    /// Its id.
+    #[ts(type = "number")]
+    pub id: i64,
 }
 
 /// About answers being made.

@@ -391,6 +391,7 @@ impl Work<'_> {
             adapter: adapter.clone(),
             created_at: i64::try_from(now).unwrap_or(i64::MAX),
             report,
+            gag: None,
             stale: false,
         };
         let short: String = adapter.0.chars().take(12).collect();

@@ -4,15 +4,19 @@
 use super::pace::{Detail, Pace, STUDY};
 use async_trait::async_trait;
 use quartet_methods::Reader;
-use quartet_methods::expert::Wordings;
+use quartet_methods::expert::{Wordings, in_passing};
 use quartet_synth::{
-    Journal, Part, Progress, Recipe, RowKind, Sink, Study, StudyReport, StudyRow, WorkItem, journal,
+    Journal, Part, Progress, Recipe, RowKind, Sink, Study, StudyReport, StudyRow, WorkItem,
+    journal, share_of,
 };
 use quartet_types::{Error, Passage, Preset, ProgressUnit, Result};
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
+
+/// Decides which wording goes to whom.
+const SEED: u64 = 1;
 
 /// How study material is made for a preset.
 pub(super) fn recipe(preset: Preset) -> Recipe {
@@ -72,6 +76,11 @@ pub(super) async fn make(
 }
 
 /// A question of the material with its wordings; `None` for what is no question.
+///
+/// The first wording is the expert's, the held-out one is for measuring, and of the others one
+/// is kept for the projector of GAG, which must not learn from what the expert was taught
+/// (cross-fitting). Where wordings are few, more are made in
+/// passing.
 fn wordings(row: &StudyRow) -> Option<Wordings> {
     if row.kind != RowKind::Question {
         return None;
@@ -80,9 +89,21 @@ fn wordings(row: &StudyRow) -> Option<Wordings> {
         let chosen = row.wordings().filter(move |(_, part)| *part == wanted);
         chosen.map(|(text, _)| text.to_owned()).collect::<Vec<_>>()
     };
+    let mut trained = of(Part::Train);
+    let manner = share_of(SEED, &row.id, &[1, 1, 1, 1]) as u64;
+    let listened = if trained.len() > 1 {
+        let place = 1 + share_of(SEED, &row.id, &vec![1; trained.len() - 1]);
+        trained.remove(place)
+    } else {
+        in_passing(&row.question, manner + 1)
+    };
+    if trained.len() == 1 {
+        trained.push(in_passing(&row.question, manner));
+    }
     Some(Wordings {
         chunk: row.provenance.chunk,
-        trained: of(Part::Train),
+        trained,
+        listened: vec![listened],
         held_out: of(Part::Test),
         answer: row.answer.clone(),
     })

@@ -81,5 +81,6 @@ impl Library {
 fn name(kind: ArtefactKind) -> &'static str {
     match kind {
         ArtefactKind::Expert => "expert",
+        ArtefactKind::Gag => "gag",
     }
 }

@@ -9,6 +9,7 @@ mod folders;
 pub(crate) mod jobs;
 pub(crate) mod journal;
 mod listing;
+mod routes;
 mod turns;
 
 use crate::index::Indexes;

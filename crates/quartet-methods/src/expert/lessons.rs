@@ -44,10 +44,27 @@ pub struct Wordings {
     pub chunk: ChunkId,
     /// Wordings that are trained.
     pub trained: Vec<String>,
+    /// Wordings that are kept for whoever listens to the expert: it is not taught them, so that
+    /// what it makes of them is what it will make of a new question.
+    pub listened: Vec<String>,
     /// Wordings that are not.
     pub held_out: Vec<String>,
     /// The answer.
     pub answer: String,
+}
+
+/// A question as people type it in passing: another wording that costs nothing to make.
+/// `place` chooses the manner.
+#[must_use]
+pub fn in_passing(question: &str, place: u64) -> String {
+    let question = question.trim();
+    let bare = question.trim_end_matches(['?', '.', ' ']);
+    match place % 4 {
+        0 => bare.to_lowercase(),
+        1 => format!("Quick question: {question}"),
+        2 => format!("I would like to know this: {question}"),
+        _ => format!("{bare} please"),
+    }
 }
 
 /// Everything an expert is taught and measured on.
@@ -176,6 +193,7 @@ mod tests {
         Wordings {
             chunk: ChunkId(chunk),
             trained: vec![format!("What has pump {chunk}?")],
+            listened: vec![format!("what does pump {chunk} have")],
             held_out: vec![format!("Pump {chunk} has what?")],
             answer: "an inlet".to_owned(),
         }
@@ -198,6 +216,14 @@ mod tests {
             assert!(lessons.answering.iter().all(|lesson| !lesson.question.contains(&name)));
         }
         assert!(lessons.reading[0].learn.starts_with("Pumps\nInlets\nPump 0"));
+    }
+
+    #[test]
+    fn questions_in_passing_are_other_wordings() {
+        let made: BTreeSet<String> =
+            (0..4).map(|place| in_passing("Who signed it?", place)).collect();
+        assert_eq!(made.len(), 4);
+        assert!(made.contains("who signed it") && made.contains("Who signed it please"));
     }
 
     #[test]

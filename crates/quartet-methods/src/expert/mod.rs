@@ -14,7 +14,7 @@ pub mod lessons;
 pub mod recipe;
 pub mod turns;
 
-pub use lessons::{Exchange, Lesson, Lessons, Wordings};
+pub use lessons::{Exchange, Lesson, Lessons, Wordings, in_passing};
 pub use recipe::{ExpertRecipe, StageRecipe};
 pub use turns::Turns;
 

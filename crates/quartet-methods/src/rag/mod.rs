@@ -61,6 +61,7 @@ pub(crate) async fn answer(
         search: Some(trace.clone()),
         timings: Timings { search_ms, ..Timings::default() },
         usage: Usage::default(),
+        gag: None,
         prompt: String::new(),
     };
     if let Some(rewriting) = &rewritten {
