@@ -20,10 +20,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("quartet-pdf", &["quartet-types", "quartet-worker"]),
     ("quartet-llm", &["quartet-types", "quartet-gguf", "quartet-worker"]),
     ("quartet-library", &["quartet-types"]),
-    ("quartet-methods", &["quartet-types"]),
+    ("quartet-methods", &["quartet-types", "quartet-train"]),
     ("quartet-exam", &["quartet-types", "quartet-methods"]),
     ("quartet-synth", &["quartet-types", "quartet-methods"]),
-    ("quartet-train", &["quartet-types", "quartet-gguf", "quartet-worker"]),
+    ("quartet-train", &["quartet-types", "quartet-gguf"]),
     (
         "quartet-api",
         &[

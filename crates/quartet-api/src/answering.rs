@@ -4,10 +4,12 @@ use crate::Quartet;
 use crate::engine::{BaseReader, EngineEmbedder};
 use async_trait::async_trait;
 use quartet_library::{Embedder, Library};
-use quartet_methods::{Options, Ports, Question, Reader, Searcher};
+use quartet_methods::gag::Listener;
+use quartet_methods::{Experts, NoExperts, Options, Ports, Question, Reader, Searcher, Thought};
 use quartet_types::{
-    Answer, AnswerEvent, CollectionId, EngineEvent, Error, ErrorCode, Method, ModelDescription,
-    Result, SearchHit, SearchTrace,
+    Answer, AnswerEvent, CollectionId, Contestant, EngineEvent, Error, ErrorCode, Generation,
+    Method, ModelDescription, Result, RouteChoice, RouteCorrection, RouteScore, SearchHit,
+    SearchTrace,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,6 +30,8 @@ pub struct AskRequest {
     pub follow_up: bool,
     /// Whether "not in your documents" is a possible outcome.
     pub abstain: bool,
+    /// For GAG: the route a person chose; `None` leaves it to the router.
+    pub route: Option<RouteChoice>,
 }
 
 /// The search over one collection, as the methods see it.
@@ -72,7 +76,7 @@ impl Searcher for CollectionSearcher {
 const MOST_EMBEDDED_CHARACTERS: usize = 480;
 
 /// Stands in for the search where the method has no use for documents.
-struct NoDocuments;
+pub(crate) struct NoDocuments;
 
 #[async_trait]
 impl Searcher for NoDocuments {
@@ -90,6 +94,9 @@ impl Searcher for NoDocuments {
 pub struct Answering {
     reader: BaseReader,
     searcher: Box<dyn Searcher>,
+    experts: Box<dyn Experts>,
+    /// What answers by experts depend on.
+    experts_key: String,
     options: Options,
 }
 
@@ -103,7 +110,18 @@ impl Answering {
     /// Prompts, budgets and calibration in one line: answers of another recipe are others.
     #[must_use]
     pub fn recipe(&self) -> String {
-        self.options.recipe()
+        format!("{} {}", self.options.recipe(), self.experts_key)
+    }
+
+    /// With a route that a person chose.
+    #[must_use]
+    pub fn with_route(mut self, route: Option<RouteChoice>) -> Self {
+        self.options.route = route;
+        self
+    }
+
+    fn ports(&self) -> Ports<'_> {
+        Ports { reader: &self.reader, searcher: &*self.searcher, experts: &*self.experts }
     }
 
     /// Answers one question.
@@ -117,8 +135,75 @@ impl Answering {
         cancel: &CancellationToken,
         sink: &mut (dyn FnMut(AnswerEvent) + Send),
     ) -> Result<Answer> {
-        let ports = Ports { reader: &self.reader, searcher: &*self.searcher };
-        quartet_methods::answer(method, question, &ports, &self.options, cancel, sink).await
+        self.answer_as(method.into(), question, cancel, sink).await
+    }
+
+    /// Answers one question by a method, or by one with a part taken away.
+    ///
+    /// # Errors
+    /// As [`quartet_methods::answer`].
+    pub async fn answer_as(
+        &self,
+        contestant: Contestant,
+        question: &Question,
+        cancel: &CancellationToken,
+        sink: &mut (dyn FnMut(AnswerEvent) + Send),
+    ) -> Result<Answer> {
+        let options = Options { control: contestant.control, ..self.options.clone() };
+        let ports = self.ports();
+        quartet_methods::answer(contestant.method, question, &ports, &options, cancel, sink).await
+    }
+
+    /// Loss of the right answer in nats per token, the smallest over `answers`; `None` where the
+    /// method cannot say.
+    ///
+    /// # Errors
+    /// As [`quartet_methods::likelihood`].
+    pub async fn likelihood(
+        &self,
+        contestant: Contestant,
+        question: &str,
+        answers: &[String],
+        cancel: &CancellationToken,
+    ) -> Result<Option<f64>> {
+        let options = Options { control: contestant.control, ..self.options.clone() };
+        let question = Question::fresh(question);
+        let ports = self.ports();
+        quartet_methods::likelihood(contestant.method, &question, answers, &ports, &options, cancel)
+            .await
+    }
+}
+
+/// Stands in for experts that cannot be asked: says why, to whoever tries.
+struct NobodyToAsk(Error);
+
+#[async_trait]
+impl Experts for NobodyToAsk {
+    async fn scores(&self, _: &str, _: &CancellationToken) -> Result<Vec<RouteScore>> {
+        Err(self.0.clone())
+    }
+
+    fn listener(&self, _: CollectionId) -> Result<&Listener> {
+        Err(self.0.clone())
+    }
+
+    async fn think(
+        &self,
+        _: CollectionId,
+        _: bool,
+        _: &str,
+        _: &CancellationToken,
+    ) -> Result<Thought> {
+        Err(self.0.clone())
+    }
+
+    async fn answer_alone(
+        &self,
+        _: CollectionId,
+        _: &str,
+        _: &CancellationToken,
+    ) -> Result<Generation> {
+        Err(self.0.clone())
     }
 }
 
@@ -140,7 +225,9 @@ impl Quartet {
         for &method in methods {
             quartet_methods::check_built(method)?;
         }
-        let searcher: Box<dyn Searcher> = if methods.iter().any(|&method| method != Method::None) {
+        // GAG answers without documents: it is not even given a search.
+        let searches = |method: &Method| !matches!(method, Method::None | Method::Gag);
+        let searcher: Box<dyn Searcher> = if methods.iter().any(searches) {
             Box::new(self.searcher(collection, cancel).await?)
         } else {
             Box::new(NoDocuments)
@@ -152,7 +239,69 @@ impl Quartet {
             }
         };
         let reader = BaseReader::load(Arc::clone(&self.engine), model, cancel, on_event).await?;
-        Ok(Answering { reader, searcher, options: Options { abstain, ..Options::default() } })
+        let (experts, experts_key) = self.experts_for(methods, &reader, cancel).await?;
+        let options =
+            Options { abstain, route_margin: self.settings.route_margin, ..Options::default() };
+        Ok(Answering { reader, searcher, experts, experts_key, options })
+    }
+
+    /// The experts, where a method listens to them, and what their answers depend on. That there
+    /// are none is told to that method alone, so that others can still answer.
+    async fn experts_for(
+        &self,
+        methods: &[Method],
+        reader: &BaseReader,
+        cancel: &CancellationToken,
+    ) -> Result<(Box<dyn Experts>, String)> {
+        if !methods.contains(&Method::Gag) {
+            return Ok((Box::new(NoExperts), String::new()));
+        }
+        let (_, sha256) = self.models.verified(reader.installed())?;
+        match self.panel(&reader.model().model.0, &sha256, cancel).await {
+            Ok(panel) => {
+                let key = panel.key();
+                Ok((Box::new(panel), key))
+            }
+            Err(error) if error.code == ErrorCode::Cancelled => Err(error),
+            Err(error) => Ok((Box::new(NobodyToAsk(error)), String::new())),
+        }
+    }
+
+    /// The route of this name: `general`, or a collection.
+    ///
+    /// # Errors
+    /// `NotFound` for a collection that is not there.
+    pub async fn route_named(&self, name: &str) -> Result<RouteChoice> {
+        match self.find_collection(name).await {
+            Ok(collection) => Ok(RouteChoice::Domain(collection.id)),
+            Err(_) if name == "general" => Ok(RouteChoice::General),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Notes where a question belongs, for the router: it is one more prototype of that route.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an empty question, `NotFound` for the collection.
+    pub async fn correct_route(&self, question: &str, route: RouteChoice) -> Result<()> {
+        Question::fresh(question).check()?;
+        self.library.correct_route(question, route).await.map(|_| ())
+    }
+
+    /// Every route that was put right.
+    ///
+    /// # Errors
+    /// If the library cannot be read.
+    pub async fn route_corrections(&self) -> Result<Vec<RouteCorrection>> {
+        self.library.route_corrections().await
+    }
+
+    /// Forgets a correction.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn undo_route(&self, id: i64) -> Result<()> {
+        self.library.undo_route(id).await
     }
 
     /// Answers a question and keeps the answer in the collection's conversation.
@@ -201,7 +350,8 @@ impl Quartet {
                 cancel,
                 &mut |event| sink(first, event),
             )
-            .await?;
+            .await?
+            .with_route(request.route);
         let mut answers = Vec::new();
         for &method in methods {
             let answer = answering

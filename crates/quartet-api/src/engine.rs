@@ -127,6 +127,11 @@ impl BaseReader {
         let description = engine.load(&model, context, cancel, on_event).await?;
         Ok(Self { engine, model, description })
     }
+
+    /// The model with its file.
+    pub(crate) fn installed(&self) -> &InstalledModel {
+        &self.model
+    }
 }
 
 #[async_trait]

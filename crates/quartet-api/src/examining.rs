@@ -6,7 +6,7 @@ use crate::models::write_atomically;
 use async_trait::async_trait;
 use quartet_exam::{About, DocumentNames, Examinee, QuestionResult, Report, Step, parse_questions};
 use quartet_methods::Question;
-use quartet_types::{Answer, AnswerEvent, Error, ErrorCode, Method, Result};
+use quartet_types::{Answer, AnswerEvent, Contestant, Error, ErrorCode, Result};
 use sha2::Digest;
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 pub struct ExamRequest {
     /// Question files.
     pub questions: Vec<PathBuf>,
-    /// Methods, in the order of the report.
-    pub methods: Vec<Method>,
+    /// Methods and controls, in the order of the report; the first is what the others are
+    /// compared with. One that comes twice is examined once.
+    pub methods: Vec<Contestant>,
     /// The collection that is asked about.
     pub collection: String,
     /// The base model; `None` takes the one chosen for this machine.
@@ -39,11 +40,21 @@ pub struct ExamRequest {
 impl Examinee for Answering {
     async fn answer(
         &self,
-        method: Method,
+        contestant: Contestant,
         question: &str,
         cancel: &CancellationToken,
     ) -> Result<Answer> {
-        Self::answer(self, method, &Question::fresh(question), cancel, &mut |_| {}).await
+        self.answer_as(contestant, &Question::fresh(question), cancel, &mut |_| {}).await
+    }
+
+    async fn likelihood(
+        &self,
+        contestant: Contestant,
+        question: &str,
+        answers: &[String],
+        cancel: &CancellationToken,
+    ) -> Result<Option<f64>> {
+        Self::likelihood(self, contestant, question, answers, cancel).await
     }
 }
 
@@ -75,9 +86,11 @@ impl Quartet {
             check_writable(report)?;
         }
 
+        let contestants = each_once(request.methods.iter().copied());
+        let methods = each_once(contestants.iter().map(|contestant| contestant.method));
         let answering = self
             .prepare(
-                &request.methods,
+                &methods,
                 &request.collection,
                 request.base.as_deref(),
                 true,
@@ -91,9 +104,10 @@ impl Quartet {
             Err(error) => return Err(error),
         };
         let model = answering.model();
+        let who: Vec<String> = contestants.iter().map(ToString::to_string).collect();
         hash.update(format!(
-            "{:?} {} {} {} {:?} {}",
-            request.methods,
+            "{} {} {} {} {:?} {}",
+            who.join(","),
             answering.recipe(),
             model.model,
             model.engine_build,
@@ -109,7 +123,7 @@ impl Quartet {
         let names = DocumentNames::default();
         let results = quartet_exam::run(
             &questions,
-            &request.methods,
+            &contestants,
             &names,
             &answering,
             done,
@@ -126,7 +140,7 @@ impl Quartet {
             results,
             About {
                 files: request.questions.iter().map(|path| path.display().to_string()).collect(),
-                methods: request.methods.clone(),
+                methods: contestants,
                 models: BTreeMap::from([("base".to_owned(), model.model.to_string())]),
                 collection: fingerprint,
                 commit: option_env!("QUARTET_COMMIT").map(str::to_owned),
@@ -147,6 +161,17 @@ impl Quartet {
         let _ = fs::remove_file(&partial);
         Ok(report)
     }
+}
+
+/// The items in order, each where it comes first.
+fn each_once<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut once = Vec::new();
+    for item in items {
+        if !once.contains(&item) {
+            once.push(item);
+        }
+    }
+    once
 }
 
 /// An exam may take hours; that its report cannot be written should be known before.
@@ -193,5 +218,22 @@ impl Rows {
             serde_json::to_vec(row).map_err(|error| Error::internal(error.to_string()))?;
         line.push(b'\n');
         self.file.write_all(&line).map_err(|error| Error::from_io(&error, &self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quartet_types::Method;
+
+    #[test]
+    fn a_method_is_prepared_once_however_many_of_its_controls_are_asked_for() {
+        let asked = ["none", "gag", "gag:zero", "gag", "gag:shuffled", "gag:zero"]
+            .map(|name| name.parse::<Contestant>().unwrap());
+        let contestants = each_once(asked.into_iter());
+        let names: Vec<String> = contestants.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["none", "gag", "gag:zero", "gag:shuffled"]);
+        let methods = each_once(contestants.iter().map(|contestant| contestant.method));
+        assert_eq!(methods, [Method::None, Method::Gag]);
     }
 }

@@ -76,7 +76,15 @@ impl Quartet {
     /// # Errors
     /// `NotFound`, `Busy`.
     pub async fn delete_collection(&self, name: &str) -> Result<()> {
-        self.library.delete_collection(name).await
+        let collection = self.library.collection(name).await?;
+        let stored = self.library.artefacts(Some(collection.id)).await?;
+        self.library.delete_collection(name).await?;
+        // What was learnt from the documents goes with them.
+        for one in stored {
+            self.forget_artefact(&one);
+        }
+        let _ = std::fs::remove_file(self.study_file(&collection));
+        Ok(())
     }
 
     /// Every file ever given, in one collection or in all.
@@ -165,7 +173,7 @@ impl Quartet {
             JobKind::Train => {
                 stored.check_resumable()?;
                 let request = self.library.job_request(job).await?;
-                let trained = self.train_expert(&request, cancel, on_progress).await?;
+                let trained = self.train(&request, cancel, on_progress).await?;
                 Ok(JobOutcome::Trained(Box::new(trained)))
             }
             JobKind::Exam | JobKind::Synthesise => Err(Error::new(

@@ -18,6 +18,7 @@
 //!     base: None,
 //!     follow_up: false,
 //!     abstain: true,
+//!     route: None,
 //! };
 //! let answer = quartet.ask(&request, &cancel, &mut |_| {}).await?;
 //! println!("{}", answer.text);
@@ -31,6 +32,7 @@ pub mod desk;
 mod doctor;
 mod engine;
 mod examining;
+mod experts;
 mod keeping;
 mod machine;
 mod models;
@@ -55,16 +57,19 @@ pub use quartet_library::JournalEntry;
 pub use quartet_types as types;
 pub use settings::Settings;
 pub use tokio_util::sync::CancellationToken;
-pub use training::ExpertRequest;
+pub use training::{ExpertRequest, GagRequest, TrainRequest};
 pub use workers::run_worker;
 
 use crate::answering::CollectionSearcher;
 use crate::engine::{Engine, EngineEmbedder};
+use crate::experts::Domain;
 use crate::models::ModelStore;
 use quartet_library::Library;
+use quartet_methods::gag::router::Bank;
 use quartet_types::{Error, FitEstimate, Result};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Quartet on one data folder.
 pub struct Quartet {
@@ -74,6 +79,10 @@ pub struct Quartet {
     engine: Arc<Engine>,
     library: Arc<Library>,
     program: PathBuf,
+    /// Trained domains that have been read, by their folders.
+    domains: Arc<Mutex<HashMap<String, Arc<Domain>>>>,
+    /// The prototypes of the general route, once there was need of them.
+    general: Arc<Mutex<Option<Arc<Bank>>>>,
 }
 
 impl Quartet {
@@ -100,7 +109,8 @@ impl Quartet {
         let models = Arc::new(ModelStore::open(&paths)?);
         let command = workers::worker_command(&program, "engine");
         let engine = Arc::new(Engine::new(command, Arc::clone(&models), settings.clone()));
-        Ok(Self { paths, settings, models, engine, library, program })
+        let (domains, general) = (Arc::default(), Arc::default());
+        Ok(Self { paths, settings, models, engine, library, program, domains, general })
     }
 
     /// The folders in use.
@@ -173,6 +183,8 @@ impl Quartet {
             engine,
             library: Arc::clone(&self.library),
             program: self.program.clone(),
+            domains: Arc::clone(&self.domains),
+            general: Arc::clone(&self.general),
         }
     }
 

@@ -25,6 +25,9 @@ pub struct Settings {
     pub threads: u32,
     /// Layers of the base model to put on a GPU; -1 means all that fit.
     pub gpu_layers: i32,
+    /// GAG: by how much a domain must be nearer to a question than the general route (cosine, 0
+    /// to 1); 0 takes the nearest, as the paper does.
+    pub route_margin: f32,
     /// Longest a single PDF may take to read, in seconds.
     pub pdf_seconds: u64,
     /// Language of the window: `auto`, `en` or `de`.
@@ -40,6 +43,7 @@ impl Default for Settings {
             context: 4096,
             threads: 0,
             gpu_layers: -1,
+            route_margin: 0.0,
             pdf_seconds: 600,
             language: "auto".to_owned(),
             theme: "auto".to_owned(),
@@ -78,6 +82,9 @@ impl Settings {
         }
         if self.threads > 1024 {
             return Err(format!("threads: {} is more than 1024", self.threads));
+        }
+        if !(0.0..=1.0).contains(&self.route_margin) {
+            return Err(format!("route_margin: {} is not between 0 and 1", self.route_margin));
         }
         if self.pdf_seconds == 0 {
             return Err("pdf_seconds must be at least 1".to_owned());

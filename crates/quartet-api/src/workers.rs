@@ -13,7 +13,7 @@ pub fn run_worker(kind: &str) -> Result<()> {
     match kind {
         "engine" => quartet_llm::serve_engine(),
         "pdf" => quartet_pdf::serve(),
-        "trainer" => quartet_train::serve_trainer(),
+        "trainer" => crate::training::worker::serve_trainer(),
         _ => Err(Error::new(ErrorCode::InvalidInput, format!("there is no worker `{kind}`"))),
     }
 }

@@ -5,7 +5,9 @@ use crate::output::Output;
 use crate::progress::Progress;
 use crate::render;
 use crate::training;
-use quartet_api::types::{Answer, AnswerEvent, JobProgress, Method, Outcome, ProgressUnit, Result};
+use quartet_api::types::{
+    Answer, AnswerEvent, Contestant, Control, JobProgress, Method, Outcome, ProgressUnit, Result,
+};
 use quartet_api::{AskRequest, CancellationToken, ExamRequest, Quartet};
 use serde_json::json;
 use std::io::IsTerminal;
@@ -34,7 +36,12 @@ pub(crate) async fn ask(
     if arguments.expert {
         return training::ask(quartet, arguments, output, cancel).await;
     }
+    let route = match &arguments.route {
+        Some(name) => Some(quartet.route_named(name).await?),
+        None => None,
+    };
     let request = AskRequest {
+        route,
         question: arguments.question.clone(),
         method: arguments.method.parse()?,
         collection: arguments.collection.collection.clone(),
@@ -69,6 +76,7 @@ pub(crate) async fn compare(
         base: arguments.base.base.clone(),
         follow_up: false,
         abstain: true,
+        route: None,
     };
     let mut view = AnswerView::new(output);
     let mut shown = None;
@@ -88,7 +96,7 @@ pub(crate) async fn compare(
             }
         })
         .await?;
-    output.result(&json!({ "answers": answers }), String::new);
+    output.result(&json!({ "answers": answers }), || crate::gag::saved(&answers));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -98,9 +106,13 @@ pub(crate) async fn exam(
     output: Output,
     cancel: &CancellationToken,
 ) -> Result<ExitCode> {
+    let methods = contestants(&arguments.methods, arguments.controls)?;
+    if arguments.controls && methods.iter().all(|contestant| contestant.control.is_none()) {
+        output.remark("None of these methods has controls.");
+    }
     let request = ExamRequest {
         questions: arguments.questions.clone(),
-        methods: methods(&arguments.methods)?,
+        methods,
         collection: arguments.collection.collection.clone(),
         base: arguments.base.base.clone(),
         limit: arguments.limit,
@@ -156,6 +168,23 @@ fn methods(names: &[String]) -> Result<Vec<Method>> {
     names.iter().map(|name| name.trim().parse()).collect()
 }
 
+/// Methods and controls by name; with `controls`, each whole method is followed by all of its
+/// own.
+fn contestants(names: &[String], controls: bool) -> Result<Vec<Contestant>> {
+    let mut contestants = Vec::new();
+    for name in names {
+        let contestant: Contestant = name.trim().parse()?;
+        contestants.push(contestant);
+        if controls && contestant.control.is_none() {
+            let method = contestant.method;
+            contestants.extend(
+                Control::of(method).map(|control| Contestant { method, control: Some(control) }),
+            );
+        }
+    }
+    Ok(contestants)
+}
+
 /// Shows an answer while it is made: streamed on a terminal, whole elsewhere.
 struct AnswerView {
     output: Output,
@@ -205,5 +234,51 @@ impl AnswerView {
         }
         self.output.text(&format!("\n{}\n", render::evidence(answer)));
         self.streamed = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::{Arguments, Command};
+    use clap::Parser as _;
+
+    fn parsed(line: &str) -> Result<Vec<String>> {
+        let words = "quartet exam --questions q.jsonl".split(' ').chain(line.split_whitespace());
+        let arguments = Arguments::try_parse_from(words).expect("arguments");
+        let Command::Exam(exam) = arguments.command else { panic!("another command") };
+        let contestants = contestants(&exam.methods, exam.controls)?;
+        Ok(contestants.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_control_is_asked_for_by_name() {
+        let found = parsed("--methods none,gag,gag:shuffled").unwrap();
+        assert_eq!(found, ["none", "gag", "gag:shuffled"]);
+        assert_eq!(parsed("").unwrap(), ["none", "rag"]);
+    }
+
+    #[test]
+    fn all_controls_of_a_method_come_after_it() {
+        let found = parsed("--methods none,gag,rag --controls").unwrap();
+        let controls = Control::of(Method::Gag).map(|control| format!("gag:{}", control.as_str()));
+        let mut expected = vec!["none".to_owned(), "gag".to_owned()];
+        expected.extend(controls);
+        expected.push("rag".to_owned());
+        assert_eq!(found, expected);
+        assert!(found.len() > 3);
+        assert_eq!(parsed("--methods gag:zero --controls").unwrap(), ["gag:zero"]);
+    }
+
+    #[test]
+    fn an_unknown_control_names_those_that_exist() {
+        let error = parsed("--methods gag:nonsense").unwrap_err();
+        assert!(error.message.contains("gag:nonsense"), "{error:?}");
+        let hint = error.hint.expect("a hint");
+        for control in Control::of(Method::Gag) {
+            assert!(hint.contains(control.as_str()), "{hint}");
+        }
+        let error = parsed("--methods rag:shuffled").unwrap_err();
+        assert!(error.hint.expect("a hint").contains("no controls"));
     }
 }

@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Train(Train),
     /// List what has been trained, with what it is worth.
     Artefacts(Artefacts),
+    /// List questions whose route was put right; put one right, or undo it.
+    Routes(Routes),
     /// List models, check their files, add your own.
     Models(Models),
     /// List long-running work; pause, resume or cancel it.
@@ -146,7 +148,7 @@ pub(crate) struct Search {
 pub(crate) struct Ask {
     /// The question.
     pub(crate) question: String,
-    /// How to answer: none, rag (gag, iag and imprag are to come).
+    /// How to answer: none, rag, gag (iag and imprag are to come).
     #[arg(long, short, default_value = "rag")]
     pub(crate) method: String,
     #[command(flatten)]
@@ -165,6 +167,9 @@ pub(crate) struct Ask {
     /// Ask the expert trained on the collection instead: from memory, without any document.
     #[arg(long, conflicts_with_all = ["method", "follow_up"])]
     pub(crate) expert: bool,
+    /// For GAG: `general` or a collection, instead of leaving the route to the router.
+    #[arg(long, value_name = "ROUTE")]
+    pub(crate) route: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -185,9 +190,13 @@ pub(crate) struct Exam {
     /// Question files: JSON lines as described in README, or SQuAD 2.0 JSON.
     #[arg(long, required = true, value_name = "FILE", num_args = 1..)]
     pub(crate) questions: Vec<PathBuf>,
-    /// Methods to examine.
+    /// Methods to examine; the first is what the others are compared with. `gag:shuffled` is a
+    /// method with a part taken away.
     #[arg(long, value_delimiter = ',', default_value = "none,rag")]
     pub(crate) methods: Vec<String>,
+    /// After each method, examine all its controls too: what is it worth without each part?
+    #[arg(long)]
+    pub(crate) controls: bool,
     #[command(flatten)]
     pub(crate) collection: InCollection,
     #[command(flatten)]
@@ -216,6 +225,8 @@ pub(crate) struct Train {
 pub(crate) enum Trained {
     /// A domain expert: a small model that knows the collection by heart.
     Expert(TrainExpert),
+    /// GAG: an expert, and a base model that listens to it.
+    Gag(TrainGag),
 }
 
 #[derive(Debug, Args)]
@@ -238,6 +249,45 @@ pub(crate) struct TrainExpert {
     /// Only so many updates per stage, to try it out.
     #[arg(long, value_name = "N")]
     pub(crate) updates: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainGag {
+    #[command(flatten)]
+    pub(crate) expert: TrainExpert,
+    #[command(flatten)]
+    pub(crate) base: WithBase,
+    /// Which published form: `slots` (four rows from four layers) or `one-token` (one row from
+    /// the last token).
+    #[arg(long, default_value = "slots", value_parser = ["slots", "one-token"])]
+    pub(crate) form: String,
+    /// Exactly as published, without what small models need.
+    #[arg(long)]
+    pub(crate) published: bool,
+}
+
+/// Questions that were sent elsewhere than the router would have.
+#[derive(Debug, Args)]
+pub(crate) struct Routes {
+    #[command(subcommand)]
+    pub(crate) what: Option<RouteChange>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RouteChange {
+    /// From now on, send this question (and those like it) there.
+    Add {
+        /// The question.
+        question: String,
+        /// `general`, or a collection.
+        #[arg(long, value_name = "ROUTE")]
+        to: String,
+    },
+    /// Forget a correction.
+    Remove {
+        /// Its number, as `quartet routes` shows it.
+        id: i64,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -43,6 +43,9 @@ pub(crate) fn evidence(answer: &Answer) -> String {
             let _ = writeln!(text, "  nearest:  {}", place(hit));
         }
     }
+    if let Some(trace) = &answer.gag {
+        text.push_str(&crate::gag::trace(trace));
+    }
     let _ = write!(text, "  {}", cost(answer));
     text
 }

@@ -1,12 +1,13 @@
 //! `train` and `artefacts`.
 
 use crate::arguments::{self, Trained};
+use crate::gag;
 use crate::importing::remark_if_stopped;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::render;
-use quartet_api::types::{Artefact, BeforeAfter, Result};
-use quartet_api::{CancellationToken, ExpertRequest, Quartet};
+use quartet_api::types::{Artefact, BeforeAfter, GagForm, GagOptions, Result};
+use quartet_api::{CancellationToken, ExpertRequest, GagRequest, Quartet, TrainRequest};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -17,20 +18,37 @@ pub(crate) async fn train(
     output: Output,
     cancel: &CancellationToken,
 ) -> Result<ExitCode> {
-    let Trained::Expert(expert) = &arguments.what;
-    let request = ExpertRequest {
+    let request = match &arguments.what {
+        Trained::Expert(expert) => TrainRequest::Expert(expert_request(expert)?),
+        Trained::Gag(gag) => {
+            let form = match gag.form.as_str() {
+                "one-token" => GagForm::OneToken,
+                _ => GagForm::Slots,
+            };
+            let options = match gag.published {
+                true => GagOptions::published(form),
+                false => GagOptions::new(form),
+            };
+            let expert = expert_request(&gag.expert)?;
+            TrainRequest::Gag(GagRequest { expert, base: gag.base.base.clone(), options })
+        }
+    };
+    let progress = Progress::new(output.json);
+    let result = quartet.train(&request, cancel, &|step| progress.update(step)).await;
+    progress.clear();
+    let artefact = result.inspect_err(|error| remark_if_stopped(error.code, output))?;
+    Ok(report(&artefact, output))
+}
+
+fn expert_request(expert: &arguments::TrainExpert) -> Result<ExpertRequest> {
+    Ok(ExpertRequest {
         collection: expert.collection.collection.clone(),
         preset: expert.preset.parse()?,
         expert: expert.expert.clone(),
         writer: expert.writer.clone(),
         passages: expert.passages,
         updates: expert.updates,
-    };
-    let progress = Progress::new(output.json);
-    let result = quartet.train_expert(&request, cancel, &|step| progress.update(step)).await;
-    progress.clear();
-    let artefact = result.inspect_err(|error| remark_if_stopped(error.code, output))?;
-    Ok(report(&artefact, output))
+    })
 }
 
 /// The expert alone.
@@ -81,6 +99,9 @@ pub(crate) fn report(artefact: &Artefact, output: Output) -> ExitCode {
 }
 
 fn describe(artefact: &Artefact) -> String {
+    if let Some(report) = &artefact.gag {
+        return gag::describe(artefact, report);
+    }
     let report = &artefact.report;
     let mut text = String::new();
     let _ = writeln!(

@@ -1,5 +1,6 @@
-//! The exam: questions with known answers are put to every method, and every answer is
-//! scored the same way. This is how methods are judged, so nothing here is tuned to one.
+//! The exam: questions with known answers are put to every contestant (a method, or a method
+//! with a part taken away as its control), and every answer is scored the same way. This is how
+//! methods are judged, so nothing here is tuned to one.
 //!
 //! ```text
 //! question files -> ExamQuestion -> Examinee -> QuestionResult -> Report (JSON, table)
@@ -13,15 +14,19 @@
 //! | [`result`] | one answer scored against its gold answers and gold pages |
 //! | [`bootstrap`] | confidence intervals |
 //! | [`run`] | asks the questions; goes on where it was interrupted |
-//! | [`report`] | the numbers in one JSON document, and as a table |
+//! | [`report`] | the numbers in one JSON document |
+//! | [`controls`] | what each control says of its method, in words |
+//! | [`table`] | the report as plain text |
 //!
 //! How it counts. Every question counts: an error is a wrong answer. Exact match, F1 and
 //! containment are means over *answerable* questions; an answerable question that is refused
 //! scores 0. Unanswerable questions enter only abstention (and `combined_f1`, which scores
-//! them 1 when refused and 0 otherwise, as SQuAD 2.0 does). The crate opens no files: it is
+//! them 1 when refused and 0 otherwise, as SQuAD 2.0 does). The loss of the gold answer is a mean
+//! over the answerable questions on which it could be measured. The crate opens no files: it is
 //! given text and gives back text.
 
 pub mod bootstrap;
+pub mod controls;
 pub mod evidence;
 pub mod questions;
 pub mod ranking;
@@ -34,7 +39,7 @@ pub mod text;
 
 pub use evidence::DocumentNames;
 pub use questions::{ExamQuestion, Expected, GoldEvidence, parse_questions};
-pub use report::{About, Estimate, Report};
+pub use report::{About, Difference, Estimate, Report};
 pub use result::QuestionResult;
 pub use run::{Examinee, Step, run};
 pub use sample::sample;

@@ -1,10 +1,12 @@
-//! The report: `{"methods": {method: {metric: {"mean", "low", "high", "n"}}}, "questions":
-//! [..], "differences": [..], "about": {..}}`.
+//! The report: `{"methods": {contestant: {metric: {"mean", "low", "high", "n"}}}, "questions":
+//! [..], "differences": [..], "about": {..}}`. A contestant is a method (`gag`) or a method
+//! with a part taken away (`gag:shuffled`).
 //!
 //! | metric | over | meaning |
 //! |---|---|---|
 //! | `exact_match`, `f1`, `contains` | answerable questions | see [`crate::text`]; refused or failed scores 0 |
 //! | `combined_f1` | all questions | F1, where refusing an unanswerable question scores 1 (as SQuAD 2.0) |
+//! | `nll` | answerable questions whose loss was measured | negative log-probability of the gold answer, nats per token; lower is better |
 //! | `recall_at_5`, `recall_at_10`, `mrr` | questions with gold pages, methods that search | distinct pages in rank order |
 //! | `citation_precision` | answered questions with citations | share of cited pages that are gold |
 //! | `abstention_precision` | refused questions | share that is unanswerable |
@@ -12,14 +14,21 @@
 //! | `refused_answerable` | answerable questions | share refused |
 //! | `supported` | answered questions | share of sentences with support |
 //! | `first_token_ms`, `total_ms`, `tokens_read`, `tokens_written` | questions without error | means |
+//! | `routed_to_domain` | answers with a route | share that went to a domain, not to the base alone |
+//! | `route_ms` | answers with a route | mean |
+//! | `expert_cached`, `project_ms` | answers that went to a domain | share whose expert's states were kept from earlier; mean |
+//! | `expert_ms` | the same, where the expert was at work | mean |
 //! | `error_rate` | all questions | share that failed |
 //!
 //! A metric without a single case has `mean`, `low` and `high` null and `n` 0.
+//!
+//! Differences are of each contestant against the first, and of each method against its own
+//! controls; always on the questions for which both sides have the metric.
 
 use crate::bootstrap::{RESAMPLES, Ratio, SEED, intervals, paired_interval, to_f64};
 use crate::questions::Expected;
-use crate::result::QuestionResult;
-use quartet_types::Method;
+use crate::result::{GENERAL, QuestionResult};
+use quartet_types::Contestant;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -39,11 +48,12 @@ pub struct Estimate {
 /// What an exam found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Metrics by method.
+    /// Metrics by contestant.
     pub methods: BTreeMap<String, BTreeMap<String, Estimate>>,
-    /// How each method differs from the first one, on the same questions.
+    /// How each contestant differs from the first one, and each method from its own controls,
+    /// on the same questions.
     pub differences: Vec<Difference>,
-    /// One row per question and method.
+    /// One row per question and contestant.
     pub questions: Vec<QuestionResult>,
     /// What was examined, with what, where and when.
     pub about: About,
@@ -52,10 +62,10 @@ pub struct Report {
 /// `method - baseline` of one metric, with a paired bootstrap interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
-    /// The method.
-    pub method: Method,
+    /// The contestant.
+    pub method: Contestant,
     /// What it is compared with.
-    pub baseline: Method,
+    pub baseline: Contestant,
     /// The metric.
     pub metric: String,
     /// The difference.
@@ -68,8 +78,8 @@ pub struct Difference {
 pub struct About {
     /// Question files.
     pub files: Vec<String>,
-    /// Methods, in the order they were asked for.
-    pub methods: Vec<Method>,
+    /// Contestants, in the order they were asked for.
+    pub methods: Vec<Contestant>,
     /// Models by role.
     pub models: BTreeMap<String, String>,
     /// Collection, with a fingerprint of its content.
@@ -88,11 +98,12 @@ pub struct About {
 }
 
 /// Metrics in the order they are shown.
-pub const METRICS: [&str; 19] = [
+pub const METRICS: [&str; 25] = [
     "exact_match",
     "f1",
     "contains",
     "combined_f1",
+    "nll",
     "recall_at_5",
     "recall_at_10",
     "mrr",
@@ -107,14 +118,26 @@ pub const METRICS: [&str; 19] = [
     "total_ms",
     "tokens_read",
     "tokens_written",
+    "routed_to_domain",
+    "expert_cached",
+    "route_ms",
+    "expert_ms",
+    "project_ms",
     "questions",
 ];
+
+/// Metrics in which each contestant is set against the first.
+const AGAINST_FIRST: [&str; 6] =
+    ["exact_match", "f1", "contains", "combined_f1", "total_ms", "nll"];
+
+/// Metrics in which a method is set against its controls.
+const AGAINST_CONTROL: [&str; 3] = ["f1", "contains", "nll"];
 
 impl Report {
     /// Works out the metrics of `results`, with confidence intervals.
     #[must_use]
     pub fn new(results: Vec<QuestionResult>, about: About) -> Self {
-        let methods: Vec<Method> = {
+        let contestants: Vec<Contestant> = {
             let mut seen = about.methods.clone();
             for row in &results {
                 if !seen.contains(&row.method) {
@@ -123,14 +146,14 @@ impl Report {
             }
             seen
         };
-        let mut by_method = BTreeMap::new();
-        for &method in &methods {
+        let mut methods = BTreeMap::new();
+        for &contestant in &contestants {
             let rows: Vec<&QuestionResult> =
-                results.iter().filter(|row| row.method == method).collect();
-            by_method.insert(method.as_str().to_owned(), estimates(&rows));
+                results.iter().filter(|row| row.method == contestant).collect();
+            methods.insert(contestant.to_string(), estimates(&rows));
         }
-        let differences = differences(&results, &methods);
-        Self { methods: by_method, differences, questions: results, about }
+        let differences = differences(&results, &contestants);
+        Self { methods, differences, questions: results, about }
     }
 }
 
@@ -168,6 +191,7 @@ fn part(metric: &str, row: &QuestionResult) -> Option<f64> {
         "exact_match" => row.exact_match,
         "f1" => row.f1,
         "contains" => row.contains,
+        "nll" => row.nll,
         "combined_f1" => Some(row.f1.unwrap_or_else(|| flag(row.refused))),
         "recall_at_5" => row.recall_at_5,
         "recall_at_10" => row.recall_at_10,
@@ -182,6 +206,11 @@ fn part(metric: &str, row: &QuestionResult) -> Option<f64> {
         "total_ms" => row.total_ms,
         "tokens_read" => row.tokens_read.map(f64::from),
         "tokens_written" => row.tokens_written.map(f64::from),
+        "routed_to_domain" => row.route.as_deref().map(|route| flag(route != GENERAL)),
+        "expert_cached" => row.expert_cached.map(flag),
+        "route_ms" => row.route_ms,
+        "expert_ms" => row.expert_ms,
+        "project_ms" => row.project_ms,
         _ => None,
     }
 }
@@ -190,42 +219,57 @@ fn ratio(metric: &str, rows: &[&QuestionResult]) -> Ratio {
     Ratio::mean_of(rows.iter().map(|row| part(metric, row)))
 }
 
-fn differences(results: &[QuestionResult], methods: &[Method]) -> Vec<Difference> {
-    let Some((&baseline, others)) = methods.split_first() else { return Vec::new() };
-    let rows_of = |method: Method| -> BTreeMap<&str, &QuestionResult> {
+fn differences(results: &[QuestionResult], contestants: &[Contestant]) -> Vec<Difference> {
+    let Some((&first, others)) = contestants.split_first() else { return Vec::new() };
+    let mut pairs: Vec<(Contestant, Contestant, &[&str])> =
+        others.iter().map(|&other| (other, first, AGAINST_FIRST.as_slice())).collect();
+    for &control in contestants {
+        let whole = Contestant::from(control.method);
+        let known =
+            pairs.iter().any(|&(method, baseline, _)| (method, baseline) == (whole, control));
+        if control.control.is_some() && contestants.contains(&whole) && !known {
+            pairs.push((whole, control, &AGAINST_CONTROL));
+        }
+    }
+    let rows_of = |contestant: Contestant| -> BTreeMap<&str, &QuestionResult> {
         results
             .iter()
-            .filter(|row| row.method == method)
+            .filter(|row| row.method == contestant)
             .map(|row| (row.id.as_str(), row))
             .collect()
     };
-    let left = rows_of(baseline);
     let mut differences = Vec::new();
-    for &method in others {
-        let right = rows_of(method);
-        let shared: Vec<(&QuestionResult, &QuestionResult)> =
-            right.iter().filter_map(|(id, &row)| left.get(id).map(|&base| (row, base))).collect();
-        let rows: Vec<&QuestionResult> = shared.iter().map(|&(row, _)| row).collect();
-        let base: Vec<&QuestionResult> = shared.iter().map(|&(_, base)| base).collect();
-        for metric in ["exact_match", "f1", "contains", "combined_f1", "total_ms"] {
-            let (row, base) = (ratio(metric, &rows), ratio(metric, &base));
-            let mean = row.value().zip(base.value()).map(|(row, base)| row - base);
-            let interval = mean.and_then(|_| paired_interval(&row, &base, RESAMPLES, SEED));
-            let n = row.denominator.iter().filter(|&&below| below > 0.0).count();
-            differences.push(Difference {
-                method,
-                baseline,
-                metric: metric.to_owned(),
-                estimate: Estimate {
-                    mean,
-                    low: interval.map(|(low, _)| low),
-                    high: interval.map(|(_, high)| high),
-                    n,
-                },
-            });
-        }
+    for (method, baseline, metrics) in pairs {
+        let base = rows_of(baseline);
+        let shared: Vec<(&QuestionResult, &QuestionResult)> = rows_of(method)
+            .into_iter()
+            .filter_map(|(id, row)| base.get(id).map(|&base| (row, base)))
+            .collect();
+        differences.extend(metrics.iter().map(|&metric| Difference {
+            method,
+            baseline,
+            metric: metric.to_owned(),
+            estimate: paired(metric, &shared),
+        }));
     }
     differences
+}
+
+/// The difference of a metric over pairs of rows. A pair in which one side lacks the metric
+/// counts on neither side: else a method would gain by failing where questions are hard.
+fn paired(metric: &str, pairs: &[(&QuestionResult, &QuestionResult)]) -> Estimate {
+    let parts: Vec<Option<(f64, f64)>> =
+        pairs.iter().map(|(row, base)| part(metric, row).zip(part(metric, base))).collect();
+    let row = Ratio::mean_of(parts.iter().map(|pair| pair.map(|(row, _)| row)));
+    let base = Ratio::mean_of(parts.iter().map(|pair| pair.map(|(_, base)| base)));
+    let mean = row.value().zip(base.value()).map(|(row, base)| row - base);
+    let interval = mean.and_then(|_| paired_interval(&row, &base, RESAMPLES, SEED));
+    Estimate {
+        mean,
+        low: interval.map(|(low, _)| low),
+        high: interval.map(|(_, high)| high),
+        n: parts.iter().flatten().count(),
+    }
 }
 
 #[cfg(test)]
@@ -233,8 +277,8 @@ mod tests {
     use super::*;
     use crate::evidence::DocumentNames;
     use crate::questions::{ExamQuestion, parse_questions};
-    use crate::result::tests::{answer, hit};
-    use quartet_types::{Answer, Error, ErrorCode, Outcome};
+    use crate::result::tests::{answer, hit, trace};
+    use quartet_types::{Answer, Error, ErrorCode, Method, Outcome};
 
     fn refusal() -> Answer {
         let mut refusal = answer("Not in your documents.", vec![hit("a.pdf", "", 9, "")], vec![]);
@@ -261,7 +305,7 @@ mod tests {
             Ok(answer("purple", pages(), vec![1])),
         ];
         let score = |method: Method, question: &ExamQuestion, given: &Result<Answer, Error>| {
-            QuestionResult::score(question, method, given, &DocumentNames::default())
+            QuestionResult::score(question, method.into(), given, &DocumentNames::default())
         };
         let mut rows = Vec::new();
         for (question, given) in questions.iter().zip(&given) {
@@ -270,7 +314,8 @@ mod tests {
             rows.push(score(Method::None, question, &Ok(closed)));
             rows.push(score(Method::Rag, question, given));
         }
-        let about = About { methods: vec![Method::None, Method::Rag], ..About::default() };
+        let about =
+            About { methods: vec![Method::None.into(), Method::Rag.into()], ..About::default() };
         Report::new(rows, about)
     }
 
@@ -290,6 +335,9 @@ mod tests {
             ("refused_answerable", Some(1.0 / 3.0), 3),
             ("error_rate", Some(1.0 / 5.0), 5),
             ("total_ms", Some(20.0), 4),
+            ("nll", None, 0),
+            ("routed_to_domain", None, 0),
+            ("expert_ms", None, 0),
             ("questions", Some(5.0), 5),
         ] {
             let estimate = rag[metric];
@@ -323,5 +371,134 @@ mod tests {
         assert!((difference["mean"].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-12);
         let back: Report = serde_json::from_value(json).unwrap();
         assert_eq!(back.questions, report().questions);
+    }
+
+    fn contestant(name: &str) -> Contestant {
+        name.parse().unwrap()
+    }
+
+    /// Losses of `gag`, of `gag:shuffled` and of `none`, by question; the last cannot say it.
+    const LOSSES: [(&str, [Option<f64>; 6]); 3] = [
+        ("none", [None; 6]),
+        ("gag", [Some(1.0), Some(2.0), None, Some(1.5), Some(0.5), Some(9.0)]),
+        ("gag:shuffled", [Some(1.5), Some(2.6), Some(40.0), Some(2.1), Some(1.2), None]),
+    ];
+
+    fn rows() -> Vec<QuestionResult> {
+        let lines: Vec<String> = (0..6)
+            .map(|i| format!("{{\"id\":\"{i}\",\"question\":\"Q{i}\",\"answers\":[\"red\"]}}"))
+            .collect();
+        let questions = parse_questions("f", &lines.join("\n")).unwrap();
+        let mut rows = Vec::new();
+        for (name, losses) in LOSSES {
+            for (place, (question, nll)) in questions.iter().zip(losses).enumerate() {
+                let right = name == "gag" && place < 3;
+                let mut given = answer(if right { "red" } else { "grey" }, vec![], vec![]);
+                if name != "none" {
+                    // Two stay general; of the other four, one finds its states kept.
+                    given.gag = Some(trace((place >= 2).then_some("papers"), place == 5));
+                }
+                let row = QuestionResult::score(
+                    question,
+                    contestant(name),
+                    &Ok(given),
+                    &DocumentNames::default(),
+                );
+                rows.push(QuestionResult { nll, ..row });
+            }
+        }
+        rows
+    }
+
+    fn difference<'a>(report: &'a Report, pair: (&str, &str), metric: &str) -> Vec<&'a Estimate> {
+        let pair = (contestant(pair.0), contestant(pair.1));
+        report
+            .differences
+            .iter()
+            .filter(|found| (found.method, found.baseline) == pair && found.metric == metric)
+            .map(|found| &found.estimate)
+            .collect()
+    }
+
+    fn near(found: Option<f64>, expected: f64) {
+        assert!(
+            found.is_some_and(|found| (found - expected).abs() < 1e-12),
+            "{found:?} {expected}"
+        );
+    }
+
+    #[test]
+    fn a_method_is_set_against_its_control_where_both_were_measured() {
+        let report = Report::new(rows(), About::default());
+        assert_eq!(
+            report.methods.keys().collect::<Vec<_>>(),
+            ["gag", "gag:shuffled", "none"],
+            "a control has a column of its own"
+        );
+        let whole = report.methods["gag"]["nll"];
+        near(whole.mean, 14.0 / 5.0);
+        assert_eq!((whole.n, report.methods["none"]["nll"].mean), (5, None));
+        assert!(whole.low < whole.mean && whole.mean < whole.high);
+
+        // Questions 0, 1, 3 and 4: -0.5, -0.6, -0.6, -0.7. The 40 and the 9 stand alone.
+        let found = difference(&report, ("gag", "gag:shuffled"), "nll");
+        assert_eq!((found.len(), found[0].n), (1, 4));
+        near(found[0].mean, -0.6);
+        assert!(found[0].low.unwrap() >= -0.7 - 1e-9, "{found:?}");
+        assert!(found[0].high.unwrap() <= -0.5 + 1e-9, "{found:?}");
+        for metric in ["f1", "contains"] {
+            let found = difference(&report, ("gag", "gag:shuffled"), metric);
+            assert_eq!((found.len(), found[0].n), (1, 6));
+            near(found[0].mean, 0.5);
+        }
+        // The first one is still what everybody is compared with.
+        near(difference(&report, ("gag", "none"), "f1")[0].mean, 0.5);
+        assert_eq!(difference(&report, ("gag:shuffled", "none"), "total_ms").len(), 1);
+        assert_eq!(difference(&report, ("gag", "none"), "nll")[0].mean, None);
+    }
+
+    #[test]
+    fn no_pair_comes_twice_and_a_control_without_its_method_has_none() {
+        let about = |names: &[&str]| About {
+            methods: names.iter().map(|name| contestant(name)).collect(),
+            ..About::default()
+        };
+        let control_first = Report::new(rows(), about(&["gag:shuffled", "gag", "none"]));
+        assert_eq!(difference(&control_first, ("gag", "gag:shuffled"), "nll").len(), 1);
+        let method_first = Report::new(rows(), about(&["gag", "gag:shuffled", "none"]));
+        near(difference(&method_first, ("gag:shuffled", "gag"), "nll")[0].mean, 0.6);
+        near(difference(&method_first, ("gag", "gag:shuffled"), "nll")[0].mean, -0.6);
+
+        let alone: Vec<QuestionResult> =
+            rows().into_iter().filter(|row| row.method != contestant("gag")).collect();
+        let report = Report::new(alone, About::default());
+        assert!(report.differences.iter().all(|found| found.baseline == contestant("none")));
+    }
+
+    #[test]
+    fn routes_and_the_parts_of_the_time_are_counted() {
+        let report = Report::new(rows(), About::default());
+        let gag = &report.methods["gag"];
+        for (metric, mean, n) in [
+            ("routed_to_domain", 4.0 / 6.0, 6),
+            ("expert_cached", 1.0 / 4.0, 4),
+            ("route_ms", 3.0, 6),
+            ("expert_ms", 900.0, 3),
+            ("project_ms", 0.5, 4),
+        ] {
+            near(gag[metric].mean, mean);
+            assert_eq!(gag[metric].n, n, "{metric}");
+            assert_eq!(report.methods["none"][metric].n, 0, "{metric}");
+        }
+    }
+
+    #[test]
+    fn controls_keep_their_names_in_json() {
+        let report = Report::new(rows(), About::default());
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["questions"][17]["method"], "gag:shuffled");
+        assert!(json["methods"]["gag:shuffled"]["nll"]["mean"].is_number());
+        let back: Report = serde_json::from_value(json).unwrap();
+        assert_eq!((back.questions, back.differences), (report.questions, report.differences));
     }
 }

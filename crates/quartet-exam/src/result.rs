@@ -6,17 +6,20 @@ use crate::evidence::{DocumentNames, Gold, document_key};
 use crate::questions::{ExamQuestion, Expected};
 use crate::ranking::{recall_at_k, reciprocal_rank};
 use crate::text;
-use quartet_types::{Answer, Error, Method, Outcome};
+use quartet_types::{Answer, Contestant, Error, GagTrace, Outcome, RouteChoice};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 
-/// A question, what a method answered, and the scores.
+/// What the general route is called in [`QuestionResult::route`].
+pub const GENERAL: &str = "general";
+
+/// A question, what a contestant answered, and the scores.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QuestionResult {
     /// The question's id.
     pub id: String,
-    /// The method.
-    pub method: Method,
+    /// Who answered: a method, or one of its controls.
+    pub method: Contestant,
     /// The question.
     pub question: String,
     /// Kind of answer, as the question file names it.
@@ -41,6 +44,10 @@ pub struct QuestionResult {
     pub f1: Option<f64>,
     /// Whether a gold answer is contained (for yes-no questions: whether the side is right).
     pub contains: Option<f64>,
+    /// Mean negative log-probability of the gold answer, in nats per token: of several gold
+    /// answers the best. None where there is no gold answer or it could not be measured.
+    #[serde(default)]
+    pub nll: Option<f64>,
     /// Share of the gold pages among the first five pages found. None where nothing was
     /// searched or the file names no evidence.
     pub recall_at_5: Option<f64>,
@@ -71,6 +78,24 @@ pub struct QuestionResult {
     pub tokens_read: Option<u32>,
     /// Tokens the base model wrote.
     pub tokens_written: Option<u32>,
+    /// Where the question went, for methods that choose: [`GENERAL`], or the domain's name.
+    #[serde(default)]
+    pub route: Option<String>,
+    /// Choosing the route, in milliseconds.
+    #[serde(default)]
+    pub route_ms: Option<f64>,
+    /// Whether the expert's states were kept from an earlier time. None on the general route,
+    /// where the expert is not asked.
+    #[serde(default)]
+    pub expert_cached: Option<bool>,
+    /// The expert's reading and writing, in milliseconds. None where it did neither: on the
+    /// general route, and where its states were kept.
+    #[serde(default)]
+    pub expert_ms: Option<f64>,
+    /// From the expert's states to the rows of the prompt, in milliseconds. None on the general
+    /// route.
+    #[serde(default)]
+    pub project_ms: Option<f64>,
 }
 
 /// A page of a document in a result.
@@ -85,15 +110,15 @@ pub struct PageFound {
 }
 
 impl QuestionResult {
-    /// Scores what a method gave.
+    /// Scores what a contestant gave. The loss is not in an answer: it stays none here.
     #[must_use]
     pub fn score(
         asked: &ExamQuestion,
-        method: Method,
+        contestant: Contestant,
         given: &Result<Answer, Error>,
         names: &DocumentNames,
     ) -> Self {
-        let mut result = Self::unanswered(asked, method);
+        let mut result = Self::unanswered(asked, contestant);
         match given {
             Ok(answer) => result.fill(asked, answer, names),
             Err(error) => result.error = Some(error.clone()),
@@ -111,10 +136,10 @@ impl QuestionResult {
         result
     }
 
-    fn unanswered(asked: &ExamQuestion, method: Method) -> Self {
+    fn unanswered(asked: &ExamQuestion, contestant: Contestant) -> Self {
         Self {
             id: asked.id.clone(),
-            method,
+            method: contestant,
             question: asked.question.clone(),
             kind: asked.kind.clone(),
             file: asked.file.clone(),
@@ -127,6 +152,7 @@ impl QuestionResult {
             exact_match: None,
             f1: None,
             contains: None,
+            nll: None,
             recall_at_5: None,
             recall_at_10: None,
             reciprocal_rank: None,
@@ -141,6 +167,11 @@ impl QuestionResult {
             total_ms: None,
             tokens_read: None,
             tokens_written: None,
+            route: None,
+            route_ms: None,
+            expert_cached: None,
+            expert_ms: None,
+            project_ms: None,
         }
     }
 
@@ -155,6 +186,9 @@ impl QuestionResult {
         if let Some(abstention) = &answer.abstention {
             self.probability = Some(abstention.probability);
             self.features = abstention.features.iter().cloned().collect();
+        }
+        if let Some(trace) = &answer.gag {
+            self.fill_route(trace);
         }
         if !self.refused && !answer.sentences.is_empty() {
             let supported = answer.sentences.iter().filter(|s| s.support.is_some()).count();
@@ -190,6 +224,29 @@ impl QuestionResult {
             self.citation_precision = Some(to_f64(right) / to_f64(self.cited.len()));
         }
     }
+
+    fn fill_route(&mut self, trace: &GagTrace) {
+        self.route = Some(route_name(trace));
+        self.route_ms = Some(trace.route_ms);
+        if trace.route != RouteChoice::General {
+            self.expert_cached = Some(trace.cached);
+            self.expert_ms = (!trace.cached).then_some(trace.expert_ms);
+            self.project_ms = Some(trace.project_ms);
+        }
+    }
+}
+
+/// The route in words. A domain is never called as the general route is, whatever its
+/// collection is named.
+fn route_name(trace: &GagTrace) -> String {
+    let RouteChoice::Domain(collection) = trace.route else { return GENERAL.to_owned() };
+    let name =
+        trace.scores.iter().find(|score| score.route == trace.route).map(|score| &score.name);
+    match name.map(String::as_str) {
+        Some(GENERAL) => format!("{GENERAL} (collection {collection})"),
+        Some(name) => name.to_owned(),
+        None => format!("collection {collection}"),
+    }
 }
 
 /// The distinct pages of some hits in order, each with the pieces of evidence that its hits
@@ -219,8 +276,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::questions::parse_questions;
     use quartet_types::{
-        AnswerSentence, ChunkId, DocumentId, ErrorCode, ModelId, PageNumber, PageSpan, Passage,
-        SearchHit, SearchTrace, Support, Timings, Usage,
+        AnswerSentence, ChunkId, CollectionId, DocumentId, ErrorCode, Method, ModelId, PageNumber,
+        PageSpan, Passage, RouteScore, SearchHit, SearchTrace, Support, Timings, Usage,
     };
 
     pub(crate) fn hit(path: &str, title: &str, page: u32, text: &str) -> SearchHit {
@@ -272,12 +329,36 @@ pub(crate) mod tests {
         }
     }
 
+    /// A trace whose route is named `name`: the general one for `None`.
+    pub(crate) fn trace(name: Option<&str>, cached: bool) -> GagTrace {
+        let route = match name {
+            Some(_) => RouteChoice::Domain(CollectionId(7)),
+            None => RouteChoice::General,
+        };
+        let general = ("general", RouteChoice::General);
+        let scores = name.map(|name| (name, route)).into_iter().chain([general]);
+        GagTrace {
+            route,
+            scores: scores
+                .map(|(name, route)| RouteScore { route, name: name.to_owned(), score: 0.5 })
+                .collect(),
+            pinned: false,
+            background: String::new(),
+            rows: 4,
+            cached,
+            expert: Usage::default(),
+            route_ms: 3.0,
+            expert_ms: 900.0,
+            project_ms: 0.5,
+        }
+    }
+
     fn question(line: &str) -> ExamQuestion {
         parse_questions("f", line).unwrap().remove(0)
     }
 
     fn score(asked: &ExamQuestion, given: Result<Answer, Error>) -> QuestionResult {
-        QuestionResult::score(asked, Method::Rag, &given, &DocumentNames::default())
+        QuestionResult::score(asked, Method::Rag.into(), &given, &DocumentNames::default())
     }
 
     const ONE: &str =
@@ -331,5 +412,42 @@ pub(crate) mod tests {
         let result = score(&question(ONE), Err(Error::new(ErrorCode::WorkerDied, "gone")));
         assert_eq!((result.contains, result.refused), (Some(0.0), false));
         assert_eq!(result.total_ms, None);
+    }
+
+    fn routed(trace: GagTrace) -> QuestionResult {
+        score(&question(ONE), Ok(Answer { gag: Some(trace), ..answer("x", vec![], vec![]) }))
+    }
+
+    #[test]
+    fn a_route_is_named_and_only_work_that_was_done_has_a_time() {
+        let domain = routed(trace(Some("papers"), false));
+        assert_eq!(domain.route.as_deref(), Some("papers"));
+        assert_eq!(
+            (domain.route_ms, domain.expert_ms, domain.project_ms, domain.expert_cached),
+            (Some(3.0), Some(900.0), Some(0.5), Some(false))
+        );
+        let kept = routed(trace(Some("papers"), true));
+        assert_eq!((kept.expert_ms, kept.expert_cached), (None, Some(true)));
+        let general = routed(trace(None, false));
+        assert_eq!(general.route.as_deref(), Some(GENERAL));
+        assert_eq!((general.route_ms, general.expert_ms), (Some(3.0), None));
+        assert_eq!((general.project_ms, general.expert_cached), (None, None));
+        assert_eq!(score(&question(ONE), Ok(answer("x", vec![], vec![]))).route, None);
+
+        // A collection may be called anything.
+        assert_ne!(routed(trace(Some("general"), false)).route.as_deref(), Some(GENERAL));
+        let unnamed = GagTrace { scores: vec![], ..trace(Some("papers"), false) };
+        assert_eq!(routed(unnamed).route.as_deref(), Some("collection 7"));
+    }
+
+    #[test]
+    fn rows_of_earlier_reports_are_read() {
+        let row = score(&question(ONE), Ok(answer("47 m", vec![], vec![])));
+        let mut old = serde_json::to_value(&row).unwrap();
+        assert_eq!(old["method"], "rag");
+        for field in ["nll", "route", "route_ms", "expert_cached", "expert_ms", "project_ms"] {
+            assert!(old.as_object_mut().unwrap().remove(field).is_some(), "{field}");
+        }
+        assert_eq!(serde_json::from_value::<QuestionResult>(old).unwrap(), row);
     }
 }

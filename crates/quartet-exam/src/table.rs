@@ -1,13 +1,15 @@
 //! The report as plain text.
 
+use crate::controls;
 use crate::report::{Estimate, Report};
 use std::fmt::Write as _;
 
 /// Metrics shown, with the name a reader sees and how the number is written.
-const ROWS: [(&str, &str, Form); 16] = [
+const ROWS: [(&str, &str, Form); 22] = [
     ("contains", "answer contained", Form::Share),
     ("f1", "token F1", Form::Share),
     ("exact_match", "exact match", Form::Share),
+    ("nll", "loss of the gold answer", Form::Loss),
     ("recall_at_5", "gold page in first 5", Form::Share),
     ("recall_at_10", "gold page in first 10", Form::Share),
     ("mrr", "mean reciprocal rank", Form::Share),
@@ -16,7 +18,12 @@ const ROWS: [(&str, &str, Form); 16] = [
     ("refused_unanswerable", "refused, unanswerable", Form::Share),
     ("refused_answerable", "refused, answerable", Form::Share),
     ("abstention_precision", "refusals that are right", Form::Share),
+    ("routed_to_domain", "sent to a domain", Form::Share),
+    ("expert_cached", "expert's states kept", Form::Share),
     ("error_rate", "errors", Form::Share),
+    ("route_ms", "routing", Form::Time),
+    ("expert_ms", "expert", Form::Time),
+    ("project_ms", "projection", Form::Time),
     ("first_token_ms", "first token", Form::Time),
     ("total_ms", "whole answer", Form::Time),
     ("tokens_read", "tokens read", Form::Count),
@@ -26,21 +33,24 @@ const ROWS: [(&str, &str, Form); 16] = [
 #[derive(Clone, Copy)]
 enum Form {
     Share,
+    /// Nats per token.
+    Loss,
     Time,
     Count,
 }
 
-/// Renders the metrics, one column per method: value and 95 % interval.
+/// Renders the metrics, one column per contestant: value and 95 % interval; below, a line for
+/// each control.
 #[must_use]
 pub fn render(report: &Report) -> String {
-    let methods: Vec<&str> = if report.about.methods.is_empty() {
-        report.methods.keys().map(String::as_str).collect()
+    let methods: Vec<String> = if report.about.methods.is_empty() {
+        report.methods.keys().cloned().collect()
     } else {
-        report.about.methods.iter().map(|method| method.as_str()).collect()
+        report.about.methods.iter().map(ToString::to_string).collect()
     };
     let columns: Vec<Vec<String>> = methods
         .iter()
-        .map(|&method| {
+        .map(|method| {
             ROWS.iter()
                 .map(|&(metric, _, form)| {
                     let found = report.methods.get(method).and_then(|m| m.get(metric));
@@ -77,7 +87,7 @@ pub fn render(report: &Report) -> String {
     }
     let counts: Vec<String> = methods
         .iter()
-        .filter_map(|&method| {
+        .filter_map(|method| {
             let n = report.methods.get(method)?.get("questions")?.n;
             Some(format!("{method} {n}"))
         })
@@ -87,7 +97,35 @@ pub fn render(report: &Report) -> String {
         "\nQuestions: {}. In brackets: 95 % confidence interval (bootstrap over questions).",
         counts.join(", ")
     );
+    loss_in_words(&mut table, report, &methods);
+    let controls = controls::lines(report);
+    if !controls.is_empty() {
+        let _ = writeln!(table, "\n{}", controls.join("\n"));
+    }
     table
+}
+
+/// Says what the loss is, and where it was not measured on every question: such columns should
+/// not be read side by side.
+fn loss_in_words(table: &mut String, report: &Report, methods: &[String]) {
+    let n = |method: &str, metric: &str| {
+        report.methods.get(method).and_then(|found| found.get(metric)).map_or(0, |found| found.n)
+    };
+    let measured: Vec<&String> = methods.iter().filter(|method| n(method, "nll") > 0).collect();
+    if measured.is_empty() {
+        return;
+    }
+    let _ = write!(table, "Loss: nats per token, lower is better.");
+    let parts: Vec<String> = measured
+        .into_iter()
+        .map(|method| (method, n(method, "nll"), n(method, "exact_match")))
+        .filter(|(_, measured, answerable)| measured < answerable)
+        .map(|(method, measured, answerable)| format!("{method} {measured} of {answerable}"))
+        .collect();
+    if !parts.is_empty() {
+        let _ = write!(table, " Not measured on every question: {}.", parts.join(", "));
+    }
+    table.push('\n');
 }
 
 fn trim_and_break(table: &mut String) {
@@ -98,7 +136,8 @@ fn trim_and_break(table: &mut String) {
 fn cell(estimate: &Estimate, form: Form) -> String {
     let Some(mean) = estimate.mean else { return "-".to_owned() };
     let number = |value: f64| match form {
-        Form::Share => format!("{value:.2}"),
+        Form::Share | Form::Loss => format!("{value:.2}"),
+        Form::Time if value < 10.0 => format!("{value:.1} ms"),
         Form::Time if value >= 10_000.0 => format!("{:.0} s", value / 1000.0),
         Form::Time if value >= 1000.0 => format!("{:.1} s", value / 1000.0),
         Form::Time => format!("{value:.0} ms"),
@@ -115,7 +154,7 @@ fn cell(estimate: &Estimate, form: Form) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::About;
+    use crate::report::{About, Difference};
     use quartet_types::Method;
     use std::collections::BTreeMap;
 
@@ -143,12 +182,58 @@ mod tests {
             ]),
             differences: vec![],
             questions: vec![],
-            about: About { methods: vec![Method::None, Method::Rag], ..About::default() },
+            about: About {
+                methods: vec![Method::None.into(), Method::Rag.into()],
+                ..About::default()
+            },
         };
         let expected = "                            none                   rag\n\
              answer contained            0.02 [0.01 to 0.03]    0.60 [0.30 to 0.90]\n\
              whole answer                8.0 s [4.0 s to 12 s]  8.0 s [4.0 s to 12 s]\n\n\
              Questions: none 40, rag 40. In brackets: 95 % confidence interval (bootstrap over questions).\n";
+        assert_eq!(render(&report), expected);
+    }
+
+    #[test]
+    fn a_control_has_a_column_and_a_line() {
+        let exactly = |mean, n| Estimate { mean: Some(mean), low: None, high: None, n };
+        let metrics = |nll: f64, measured: usize| {
+            BTreeMap::from([
+                ("exact_match".to_owned(), exactly(0.5, 40)),
+                ("nll".to_owned(), exactly(nll, measured)),
+                ("routed_to_domain".to_owned(), exactly(0.95, 40)),
+                ("route_ms".to_owned(), exactly(4.4, 40)),
+                ("expert_ms".to_owned(), exactly(1234.0, 40)),
+                ("project_ms".to_owned(), exactly(0.3, 40)),
+                ("questions".to_owned(), exactly(40.0, 40)),
+            ])
+        };
+        let estimate = Estimate { mean: Some(-0.41), low: Some(-0.6), high: Some(-0.22), n: 38 };
+        let (whole, zero) = ("gag".parse().unwrap(), "gag:zero".parse().unwrap());
+        let report = Report {
+            methods: BTreeMap::from([
+                ("gag".to_owned(), metrics(1.5, 40)),
+                ("gag:zero".to_owned(), metrics(1.91, 38)),
+            ]),
+            differences: vec![Difference {
+                method: whole,
+                baseline: zero,
+                metric: "nll".to_owned(),
+                estimate,
+            }],
+            questions: vec![],
+            about: About { methods: vec![whole, zero], ..About::default() },
+        };
+        let expected = "                            gag     gag:zero\n\
+             exact match                 0.50    0.50\n\
+             loss of the gold answer     1.50    1.91\n\
+             sent to a domain            0.95    0.95\n\
+             routing                     4.4 ms  4.4 ms\n\
+             expert                      1.2 s   1.2 s\n\
+             projection                  0.3 ms  0.3 ms\n\n\
+             Questions: gag 40, gag:zero 40. In brackets: 95 % confidence interval (bootstrap over questions).\n\
+             Loss: nats per token, lower is better. Not measured on every question: gag:zero 38 of 40.\n\n\
+             gag against gag:zero: loss -0.41 [-0.60, -0.22] better\n";
         assert_eq!(render(&report), expected);
     }
 }

@@ -10,6 +10,7 @@
 //! | [`ports`] | the traits a method is given: a reader and a searcher |
 //! | [`none`] | the base model alone: the control for every other method |
 //! | [`rag`] | retrieve, choose passages, quote them as data, answer |
+//! | [`gag`] | a domain expert thinks, the base answers |
 //! | [`expert`] | what a domain expert is taught and how |
 //! | [`follow_up`] | a question that leans on the conversation becomes a stand-alone one |
 //! | [`support`] | which span of which page supports each sentence of an answer |
@@ -22,6 +23,7 @@
 pub mod abstention;
 pub mod expert;
 pub mod follow_up;
+pub mod gag;
 pub mod none;
 mod options;
 pub mod ports;
@@ -34,6 +36,6 @@ mod writing;
 
 pub use abstention::Calibration;
 pub use options::Options;
-pub use ports::{Ports, Reader, Searcher};
+pub use ports::{Experts, NoExperts, Ports, Reader, Searcher, Thought};
 pub use question::{Question, Turn};
-pub use run::{answer, check_built};
+pub use run::{answer, check_built, likelihood};

@@ -2,7 +2,7 @@
 
 use crate::abstention::Calibration;
 use crate::rag::prompt::Template;
-use quartet_types::Sampling;
+use quartet_types::{Control, RouteChoice, Sampling};
 use std::sync::Arc;
 
 /// How answers are made.
@@ -27,6 +27,12 @@ pub struct Options {
     pub abstain: bool,
     /// The abstention model.
     pub calibration: Arc<Calibration>,
+    /// By how much a domain must be nearer than the general route; the paper's is 0.
+    pub route_margin: f32,
+    /// The route a person chose; `None` leaves it to the router.
+    pub route: Option<RouteChoice>,
+    /// A part to take away, to see what it was worth.
+    pub control: Option<Control>,
 }
 
 impl Default for Options {
@@ -39,6 +45,9 @@ impl Default for Options {
             sampling: Sampling::greedy(),
             abstain: true,
             calibration: Arc::new(Calibration::built_in()),
+            route_margin: 0.0,
+            route: None,
+            control: None,
         }
     }
 }
@@ -49,7 +58,7 @@ impl Options {
     /// kept and must not outlive a change of these.
     #[must_use]
     pub fn recipe(&self) -> String {
-        let templates = [Template::NONE, Template::RAG, Template::REWRITE];
+        let templates = [Template::NONE, Template::RAG, Template::REWRITE, Template::GAG];
         format!("{templates:?} {self:?}")
     }
 }

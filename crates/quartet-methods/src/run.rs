@@ -1,7 +1,8 @@
 //! One door for all methods.
 
-use crate::{Options, Ports, Question, none, rag};
-use quartet_types::{Answer, AnswerEvent, Error, ErrorCode, Method, Result};
+use crate::rag::prompt::{Template, conversation};
+use crate::{Options, Ports, Question, gag, none, rag};
+use quartet_types::{Answer, AnswerEvent, Control, Error, ErrorCode, Method, Result};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -25,10 +26,42 @@ pub async fn answer(
     let answer = match method {
         Method::None => none::answer(question, ports, options, cancel, sink, started).await?,
         Method::Rag => rag::answer(question, ports, options, cancel, sink, started).await?,
-        Method::Gag | Method::Iag | Method::Imprag => return Err(not_built(method)),
+        Method::Gag => {
+            gag::answering::answer(question, ports, options, cancel, sink, started).await?
+        }
+        Method::Iag | Method::Imprag => return Err(not_built(method)),
     };
     sink(AnswerEvent::Finished(Box::new(answer.clone())));
     Ok(answer)
+}
+
+/// How improbable the base finds the right answer when a method has prepared it: mean loss in
+/// nats per token, the smallest over `answers`. `None` where the method cannot say.
+///
+/// # Errors
+/// As [`answer`].
+pub async fn likelihood(
+    method: Method,
+    question: &Question,
+    answers: &[String],
+    ports: &Ports<'_>,
+    options: &Options,
+    cancel: &CancellationToken,
+) -> Result<Option<f64>> {
+    question.check()?;
+    let prompt = match method {
+        Method::None => conversation(Template::NONE, &question.history, &question.text),
+        // The expert alone has no part in the base.
+        Method::Gag if options.control == Some(Control::ExpertAlone) => return Ok(None),
+        Method::Gag => gag::answering::prompt(question, ports, options, cancel).await?,
+        Method::Rag | Method::Iag | Method::Imprag => return Ok(None),
+    };
+    let scores = ports.reader.score(prompt, answers.to_vec(), cancel).await?;
+    let loss = |tokens: &Vec<f32>| -> Option<f64> {
+        let sum: f64 = tokens.iter().map(|one| f64::from(*one)).sum();
+        (!tokens.is_empty()).then(|| -sum / tokens.len() as f64)
+    };
+    Ok(scores.iter().filter_map(loss).min_by(f64::total_cmp))
 }
 
 /// Refuses a method that is designed but not built yet, before anything is loaded for it.
@@ -37,8 +70,8 @@ pub async fn answer(
 /// `NotSupported`.
 pub fn check_built(method: Method) -> Result<()> {
     match method {
-        Method::None | Method::Rag => Ok(()),
-        Method::Gag | Method::Iag | Method::Imprag => Err(not_built(method)),
+        Method::None | Method::Rag | Method::Gag => Ok(()),
+        Method::Iag | Method::Imprag => Err(not_built(method)),
     }
 }
 

@@ -7,17 +7,19 @@
 use crate::adapters::Adapters;
 use crate::architecture::{Architecture, Family};
 use crate::block::{Block, Scene, View};
-use crate::compute::Compute;
+use crate::compute::{Compute, values};
 use crate::control::Wish;
 use crate::fused;
 use crate::head::Head;
+use crate::manifest::Source;
 use crate::pass::{Outcome, Pass, Shared};
 use crate::rows::{KeyValues, Piece, check_width, seen_by};
 use crate::weights::{Packed, WeightFile};
 use burn::tensor::Tensor;
-use quartet_gguf::GgufFile;
+use quartet_gguf::{GgufFile, sha256_of_file};
 use quartet_types::{Error, ErrorCode, Result, TapPoint};
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 /// How weights are held.
@@ -56,6 +58,25 @@ impl Decoder {
         let architecture = Architecture::from_file(&header)?;
         let file = WeightFile::open(header)?;
         Self::read(&file, architecture, compute, holding).map_err(|error| error.about_path(path))
+    }
+
+    /// As [`Decoder::load`], only the very file that was asked for.
+    ///
+    /// # Errors
+    /// As [`Decoder::load`]; `Corrupt` for a file with another digest.
+    pub fn load_checked(
+        path: &Path,
+        source: &Source,
+        compute: &Compute,
+        holding: Holding,
+    ) -> Result<Self> {
+        let found = sha256_of_file(path, |_| ControlFlow::Continue(()))?;
+        if found != source.sha256 {
+            return Err(Error::new(ErrorCode::Corrupt, "the model file is not the one asked for")
+                .about_path(path)
+                .hint("Check the models with `quartet models --verify`."));
+        }
+        Self::load(path, compute, holding)
     }
 
     fn read(
@@ -140,6 +161,17 @@ impl Decoder {
         }
     }
 
+    /// Mean Euclidean length of the rows of these tokens, as they enter the first layer.
+    ///
+    /// # Errors
+    /// As [`Decoder::embed`].
+    pub fn mean_row_length(&self, ids: &[u32]) -> Result<f64> {
+        let rows = values(self.embed(&[Piece::Tokens(ids)])?)?;
+        let rows = rows.chunks_exact(self.architecture.width);
+        let length = |row: &[f32]| row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        Ok(rows.map(length).sum::<f64>() / ids.len() as f64)
+    }
+
     /// Runs a pass. Where nothing that enters has a gradient, no graph is kept: that is how
     /// prefixes and layers below the lowest adapter are computed once and stored.
     ///
@@ -178,7 +210,11 @@ impl Decoder {
         });
         let taps = taps.collect::<Result<_>>()?;
         let positions = pass.places.positions().to_vec();
-        Ok(Outcome { hidden, taps, key_values: KeyValues { positions, layers: kept } })
+        Ok(Outcome {
+            hidden,
+            taps,
+            key_values: KeyValues { positions, sequence: None, layers: kept },
+        })
     }
 
     /// The final normalisation, `[n, width]`.

@@ -59,6 +59,7 @@ mod checkpoint;
 mod composed;
 mod compute;
 mod control;
+mod course;
 mod decoder;
 mod dequantise;
 mod durable;
@@ -80,7 +81,6 @@ mod text;
 mod training;
 mod trust;
 mod weights;
-mod worker;
 
 pub use adapter_file::{adapter_writer, read_adapter, write_adapter};
 pub use adapters::{Adapters, LowRank, Projection};
@@ -91,6 +91,7 @@ pub use chained::chained;
 pub use checkpoint::Checkpoints;
 pub use compute::{Compute, check_finite, values, values_f64};
 pub use control::{Control, Wish};
+pub use course::Course;
 pub use decoder::{Decoder, Holding};
 pub use dequantise::{dequantise, is_supported};
 pub use head::{Head, HeadLoss, HeadTerm, RowTarget, attach};
@@ -105,11 +106,10 @@ pub use parameters::{Gradients, Leaves, Parameter, Parameters};
 pub use pass::{Outcome, Pass};
 pub use rows::{KeyValues, Piece, Places};
 pub use stages::{
-    StageOutcome, TextEvent, TextStage, TextTraining, TrainedText, measure_text, train_text,
+    StageOutcome, TextEvent, TextStage, TextTraining, TrainedText, measure_text, told, train_text,
 };
 pub use state::{Measured, Snapshot, State};
 pub use text::{TextObjective, TextSample, TextSettings, pack};
 pub use training::{Ending, Objective, TrainingEvent, TrainingPlan, calibrate, train};
 pub use trust::{Chosen, Wanted};
 pub use weights::{Packed, Weight, WeightFile};
-pub use worker::{TrainerProtocol, TrainerReply, TrainerRequest, serve_trainer};

@@ -5,7 +5,7 @@ use crate::architecture::{Architecture, Family, LayerAttention};
 use crate::control::Control;
 use crate::decoder::Decoder;
 use crate::rotary::Rotary;
-use crate::rows::{KeyValues, Places, check_width, mask};
+use crate::rows::{Earlier, KeyValues, Places, check_width, mask};
 use burn::tensor::Tensor;
 use quartet_types::{Error, ErrorCode, Result, Tap, TapPoint};
 use std::ops::Range;
@@ -83,7 +83,7 @@ pub struct Outcome {
 /// Rotation tables and masks that several layers of a pass share.
 #[derive(Default)]
 pub(crate) struct Shared {
-    known: Vec<(LayerAttention, Vec<u32>, Rotary, Tensor<3>)>,
+    known: Vec<(LayerAttention, Vec<Earlier>, Rotary, Tensor<3>)>,
 }
 
 impl Shared {
@@ -92,7 +92,7 @@ impl Shared {
         decoder: &Decoder,
         pass: &Pass<'_>,
         layer: usize,
-        earlier: &[u32],
+        earlier: &[Earlier],
     ) -> Result<(Rotary, Tensor<3>)> {
         let shapes = &decoder.architecture;
         let attention = shapes.attention[layer];

@@ -38,8 +38,16 @@ impl Places {
     /// position `from`.
     #[must_use]
     pub fn packed(lengths: &[usize], from: u32) -> Self {
+        let sequences: Vec<_> = lengths.iter().map(|length| (*length, from)).collect();
+        Self::placed(&sequences)
+    }
+
+    /// Several sequences packed one after another: of each its length and the position of its
+    /// first row.
+    #[must_use]
+    pub fn placed(sequences: &[(usize, u32)]) -> Self {
         let mut places = Self::default();
-        for (sequence, length) in lengths.iter().enumerate() {
+        for (sequence, (length, from)) in sequences.iter().enumerate() {
             places.positions.extend((0..*length as u32).map(|offset| from + offset));
             places.sequences.extend(std::iter::repeat_n(sequence as u32, *length));
         }
@@ -73,6 +81,8 @@ impl Places {
 #[derive(Debug, Clone, Default)]
 pub struct KeyValues {
     pub(crate) positions: Vec<u32>,
+    /// The one sequence that sees them; `None` for all.
+    pub(crate) sequence: Option<u32>,
     /// Rotated keys and values, each `[key_value_heads, rows, head_length]`.
     pub(crate) layers: Vec<Option<(Tensor<3>, Tensor<3>)>>,
 }
@@ -101,29 +111,41 @@ impl KeyValues {
         self
     }
 
+    /// The same rows, seen by one sequence of a packed pass ([`Places::packed`]) alone: its own
+    /// prefix.
+    #[must_use]
+    pub fn of_sequence(mut self, sequence: u32) -> Self {
+        self.sequence = Some(sequence);
+        self
+    }
+
     /// The same numbers without their history: no gradient flows into what made them.
     #[must_use]
     pub fn detached(self) -> Self {
         let free = |tensor: Tensor<3>| tensor.without_autodiff();
         let layers = self.layers.into_iter();
         let layers = layers.map(|pair| pair.map(|(key, value)| (free(key), free(value)))).collect();
-        Self { positions: self.positions, layers }
+        Self { positions: self.positions, sequence: self.sequence, layers }
     }
 }
 
+/// Position of an earlier row, and the one sequence that sees it (`None`: all do).
+pub(crate) type Earlier = (u32, Option<u32>);
+
 /// Scores to add, `[1, rows, earlier + rows]`: zero where a row may look, [`HIDDEN`] elsewhere.
-/// Earlier rows belong to every sequence.
 pub(crate) fn mask(
     compute: &Compute,
     places: &Places,
-    earlier: &[u32],
+    earlier: &[Earlier],
     window: Option<u32>,
 ) -> Result<Tensor<3>> {
     let columns = earlier.len() + places.len();
     let mut scores = Vec::with_capacity(places.len() * columns);
     let sees = |from: u32, to: u32| to <= from && window.is_none_or(|window| from - to < window);
     for (position, sequence) in places.positions.iter().zip(&places.sequences) {
-        let before = earlier.iter().map(|other| sees(*position, *other));
+        let before = earlier.iter().map(|(other, theirs)| {
+            theirs.is_none_or(|theirs| theirs == *sequence) && sees(*position, *other)
+        });
         let own = places.positions.iter().zip(&places.sequences);
         let own = own.map(|(other, theirs)| theirs == sequence && sees(*position, *other));
         scores.extend(before.chain(own).map(|seen| if seen { 0.0 } else { HIDDEN }));
@@ -135,12 +157,12 @@ pub(crate) fn mask(
 pub(crate) fn seen_by<'a>(
     sets: &[&'a KeyValues],
     layer: usize,
-) -> (Vec<u32>, Vec<&'a (Tensor<3>, Tensor<3>)>) {
+) -> (Vec<Earlier>, Vec<&'a (Tensor<3>, Tensor<3>)>) {
     let mut positions = Vec::new();
     let mut pairs = Vec::new();
     for set in sets {
         if let Some(Some(pair)) = set.layers.get(layer) {
-            positions.extend_from_slice(&set.positions);
+            positions.extend(set.positions.iter().map(|position| (*position, set.sequence)));
             pairs.push(pair);
         }
     }
@@ -164,6 +186,11 @@ mod tests {
     use crate::compute::values;
 
     fn seen(places: &Places, earlier: &[u32], window: Option<u32>) -> Vec<u8> {
+        let earlier: Vec<Earlier> = earlier.iter().map(|position| (*position, None)).collect();
+        seen_of(places, &earlier, window)
+    }
+
+    fn seen_of(places: &Places, earlier: &[Earlier], window: Option<u32>) -> Vec<u8> {
         let scores = mask(&Compute::cpu(), places, earlier, window).unwrap();
         values(scores).unwrap().iter().map(|score| u8::from(*score == 0.0)).collect()
     }
@@ -177,6 +204,13 @@ mod tests {
     fn a_window_ends_the_view() {
         let places = Places::consecutive(2..4);
         assert_eq!(seen(&places, &[0, 1], Some(2)), [0, 1, 1, 0, 0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn a_prefix_may_belong_to_one_sequence() {
+        let places = Places::packed(&[1, 1], 2);
+        let earlier = [(0, None), (1, Some(0)), (0, Some(1))];
+        assert_eq!(seen_of(&places, &earlier, None), [1, 1, 0, 1, 0, 1, 0, 1, 0, 1]);
     }
 
     #[test]

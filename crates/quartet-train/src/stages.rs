@@ -2,24 +2,22 @@
 //! on wherever it was interrupted.
 
 use crate::adapter_file::write_adapter;
-use crate::artefact::{read_artefact, write_artefact};
-use crate::checkpoint::Checkpoints;
 use crate::compute::Compute;
 use crate::control::Control;
+use crate::course::Course;
 use crate::decoder::{Decoder, Holding};
-use crate::durable::write_synchronised;
 use crate::lora::LoraPlan;
 use crate::manifest::{Origin, Source};
 use crate::parameters::Parameters;
 use crate::state::State;
 use crate::text::{TextObjective, TextSample, TextSettings, pack};
-use crate::training::{Ending, TrainingEvent, TrainingPlan, calibrate, train};
+use crate::training::{TrainingEvent, TrainingPlan, calibrate};
 use quartet_gguf::{Value, sha256_of_file};
-use quartet_types::{Error, ErrorCode, Result, Sha256};
+use quartet_types::{Error, Result, Sha256};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Micro-batches measured of each stage before the first update; the first warms up.
@@ -198,14 +196,8 @@ pub fn measure_text(request: &TextTraining, compute: &Compute, control: &Control
 }
 
 fn load(request: &TextTraining, compute: &Compute) -> Result<Decoder> {
-    let found = sha256_of_file(&request.model, |_| ControlFlow::Continue(()))?;
-    if found != request.base.sha256 {
-        return Err(Error::new(ErrorCode::Corrupt, "the model file is not the one asked for")
-            .about_path(&request.model)
-            .hint("Check the models with `quartet models --verify`."));
-    }
     let holding = if request.is_small { Holding::Stored } else { Holding::Floats };
-    Decoder::load(&request.model, compute, holding)
+    Decoder::load_checked(&request.model, &request.base, compute, holding)
 }
 
 fn lora(request: &TextTraining, decoder: &Decoder) -> LoraPlan {
@@ -236,8 +228,8 @@ impl Run<'_> {
                 trained.outcomes.push(StageOutcome::nothing(&stage.name));
                 continue;
             }
-            let origin = self.origin(index);
-            if let Some((parameters, outcome)) = self.finished(index, &origin)? {
+            let course = self.course(index);
+            if let Some((parameters, outcome)) = course.finished()? {
                 trained.parameters = parameters;
                 trained.outcomes.push(outcome);
                 continue;
@@ -246,70 +238,28 @@ impl Run<'_> {
                 self.estimate(index, &trained.parameters, on_event)?;
                 is_measured = true;
             }
-            self.stage(index, &origin, &mut trained, on_event)?;
+            let mut objective = self.objective(stage)?;
+            let (parameters, outcome) = course.run(
+                self.compute,
+                &mut objective,
+                &trained.parameters,
+                self.control,
+                &mut |event| on_event(told(index, event)),
+            )?;
+            trained.parameters = parameters;
+            trained.outcomes.push(outcome);
         }
         Ok(trained)
     }
 
-    fn stage(
-        &self,
-        index: usize,
-        origin: &Origin,
-        trained: &mut Trained,
-        on_event: &mut dyn FnMut(TextEvent),
-    ) -> Result<()> {
+    fn course(&self, index: usize) -> Course<'_> {
         let stage = &self.request.stages[index];
-        let mut objective = self.objective(stage)?;
-        let checkpoints = Checkpoints::new(self.place(index, "checkpoints"), origin.clone());
-        let mut state = match checkpoints.load(&trained.parameters)? {
-            Some(state) => state,
-            None => State::new(trained.parameters.clone()),
-        };
-        let ending = train(
-            &stage.plan,
-            self.compute,
-            &mut objective,
-            &mut state,
-            Some(&checkpoints),
-            self.control,
-            &mut |event| on_event(told(index, event)),
-        )?;
-        if matches!(ending, Ending::Paused | Ending::Cancelled) {
-            return Err(Error::cancelled());
+        Course {
+            name: &stage.name,
+            plan: &stage.plan,
+            origin: self.origin(index),
+            folder: self.request.folder.join(format!("stage-{index}")),
         }
-        let outcome = StageOutcome {
-            name: stage.name.clone(),
-            steps: state.step,
-            curve: state.curve.clone(),
-            evaluations: state.evaluations.iter().map(|one| (one.step, one.loss)).collect(),
-            is_early: ending == Ending::Early,
-        };
-        let best = state.best_parameters()?;
-        // The outcome first: a stage counts as finished by its parameters.
-        let text = serde_json::to_vec(&outcome).map_err(|e| Error::internal(e.to_string()))?;
-        write_synchronised(&self.place(index, "outcome.json"), &text)?;
-        write_artefact(&self.place(index, "parameters"), origin, state.step, &best)?;
-        let _ = fs::remove_dir_all(self.place(index, "checkpoints"));
-        trained.parameters = best;
-        trained.outcomes.push(outcome);
-        Ok(())
-    }
-
-    /// A stage that an earlier call finished.
-    fn finished(
-        &self,
-        index: usize,
-        origin: &Origin,
-    ) -> Result<Option<(Parameters, StageOutcome)>> {
-        let (_, parameters) = match read_artefact(&self.place(index, "parameters"), Some(origin)) {
-            Err(error) if error.code == ErrorCode::NotFound => return Ok(None),
-            read => read?,
-        };
-        let path = self.place(index, "outcome.json");
-        let text = fs::read(&path).map_err(|error| Error::from_io(&error, &path))?;
-        let outcome = serde_json::from_slice(&text)
-            .map_err(|error| Error::new(ErrorCode::Corrupt, error.to_string()).about_path(&path))?;
-        Ok(Some((parameters, outcome)))
     }
 
     /// How long stage `first` and those after it will take from here: measured on
@@ -324,12 +274,11 @@ impl Run<'_> {
             if stage.plan.steps == 0 {
                 continue;
             }
-            let mut state = State::new(parameters.clone());
-            if index == first {
-                let folder = self.place(index, "checkpoints");
-                let checkpoints = Checkpoints::new(folder, self.origin(index));
-                state = checkpoints.load(parameters)?.unwrap_or(state);
-            }
+            let state = if index == first {
+                self.course(index).state(parameters)?
+            } else {
+                State::new(parameters.clone())
+            };
             let mut objective = self.objective(stage)?;
             let (plan, control) = (&stage.plan, self.control);
             let updates = calibrate(plan, self.compute, &mut objective, &state, MEASURED, control)?;
@@ -379,14 +328,6 @@ impl Run<'_> {
             }),
         }
     }
-
-    fn place(&self, index: usize, what: &str) -> PathBuf {
-        stage_folder(&self.request.folder, index).join(what)
-    }
-}
-
-fn stage_folder(folder: &Path, index: usize) -> PathBuf {
-    folder.join(format!("stage-{index}"))
 }
 
 impl StageOutcome {
@@ -401,7 +342,9 @@ impl StageOutcome {
     }
 }
 
-fn told(stage: usize, event: TrainingEvent) -> TextEvent {
+/// An event of the loop, as one of stage `stage`.
+#[must_use]
+pub fn told(stage: usize, event: TrainingEvent) -> TextEvent {
     match event {
         TrainingEvent::Step { step, loss, duration, .. } => {
             TextEvent::Step { stage, step, loss, seconds: duration.as_secs_f64() }

@@ -6,35 +6,52 @@ use super::requests::{AskTurn, Nothing, OfCollection, OfRun};
 use super::{Desk, lock};
 use crate::Quartet;
 use quartet_methods::{Question, check_built};
-use quartet_types::{Answer, AnswerEvent, Error, ErrorCode, Method, Result, TurnHead, TurnId};
+use quartet_types::{
+    Answer, AnswerEvent, ArtefactKind, Error, ErrorCode, Method, Result, TurnHead, TurnId,
+};
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+
+/// The standard preset, roughly: what it takes is measured once it has begun.
+const GAG_SECONDS: f64 = 3600.0;
 
 /// Pieces of text are told together this often: faster than an eye follows, and cheap.
 const TELL_EVERY: Duration = Duration::from_millis(30);
 
 impl Desk {
     pub(super) async fn methods(&self, request: OfCollection) -> Result<Vec<MethodStatus>> {
-        self.quartet().find_collection(&request.collection).await?;
-        let status = |method| match check_built(method) {
-            Ok(()) => MethodStatus {
+        let quartet = self.quartet();
+        let collection = quartet.find_collection(&request.collection).await?;
+        let mut all = Vec::new();
+        for method in Method::ALL {
+            let mut status = MethodStatus {
                 method,
                 state: MethodState::Ready,
                 needs: None,
                 estimate_seconds: None,
                 can_start: false,
-            },
-            Err(_) => MethodStatus {
-                method,
-                state: MethodState::NotBuilt,
-                needs: Some("This version of Quartet cannot train it yet.".to_owned()),
-                estimate_seconds: None,
-                can_start: false,
-            },
-        };
-        Ok(Method::ALL.into_iter().map(status).collect())
+            };
+            if check_built(method).is_err() {
+                status.state = MethodState::NotBuilt;
+                status.needs = Some("This version of Quartet cannot train it yet.".to_owned());
+            } else if method == Method::Gag {
+                let artefacts = quartet.artefacts(Some(&request.collection)).await?;
+                // It can be trained again at any time: for another base, or from other documents.
+                status.can_start = collection.ready_documents > 0;
+                if !artefacts.iter().any(|artefact| artefact.kind == ArtefactKind::Gag) {
+                    status.state = MethodState::NeedsTraining;
+                    status.needs = Some(
+                        "An expert on this collection, and a base that has learnt to listen to it."
+                            .to_owned(),
+                    );
+                    status.estimate_seconds = Some(GAG_SECONDS);
+                }
+            }
+            all.push(status);
+        }
+        Ok(all)
     }
 
     pub(super) async fn ask(self: &Arc<Self>, request: AskTurn) -> Result<TurnHead> {
@@ -122,7 +139,8 @@ impl Run {
                     }
                 },
             )
-            .await?;
+            .await?
+            .with_route(self.request.route);
         let question = &question;
         let answering = &answering;
         futures::future::join_all(self.methods.iter().map(|&method| async move {

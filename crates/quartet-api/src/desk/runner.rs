@@ -4,9 +4,10 @@
 use super::replies::{DeskEvent, JobView};
 use super::requests::{Nothing, OfCollection, OfJob, StartTraining, TrainExpert};
 use super::{Desk, lock};
-use crate::{ExpertRequest, Quartet};
+use crate::{ExpertRequest, GagRequest, Quartet, TrainRequest};
 use quartet_types::{
-    Artefact, CurvePoint, Error, ErrorCode, Job, JobId, JobKind, JobProgress, JobState, Result,
+    Artefact, CurvePoint, Error, ErrorCode, Job, JobId, JobKind, JobProgress, JobState, Method,
+    Result,
 };
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -149,12 +150,19 @@ impl Desk {
 
     pub(super) async fn start_training(&self, request: StartTraining) -> Result<JobView> {
         quartet_methods::check_built(request.method)?;
-        Err(Error::new(ErrorCode::InvalidInput, format!("`{}` needs no training", request.method)))
+        if request.method != Method::Gag {
+            let message = format!("`{}` needs no training", request.method);
+            return Err(Error::new(ErrorCode::InvalidInput, message));
+        }
+        let mut wanted = GagRequest::new(&request.collection, request.preset);
+        wanted.base.clone_from(&self.base);
+        let job = self.quartet().queue_training(&TrainRequest::Gag(wanted)).await?;
+        self.enqueue(job).await
     }
 
     pub(super) async fn train_expert(&self, request: TrainExpert) -> Result<JobView> {
         let request = ExpertRequest::new(&request.collection, request.preset);
-        let job = self.quartet().queue_expert(&request).await?;
+        let job = self.quartet().queue_training(&TrainRequest::Expert(request)).await?;
         self.enqueue(job).await
     }
 

@@ -9,21 +9,19 @@ use super::passages::to_study;
 use super::plan::{ANSWERING, READING, Samples, spread, stage};
 use super::report::{Parts, report};
 use super::student::Student;
+use super::trainer::Trainer;
+use super::worker::{TrainerReply, TrainerRequest};
 use crate::Quartet;
-use crate::keeping::OnProgress;
 use crate::models::{InstalledModel, write_atomically};
 use quartet_library::JobLease;
 use quartet_methods::Reader;
 use quartet_methods::expert::lessons::{held_out, running_text};
 use quartet_methods::expert::{Exchange, ExpertRecipe, Lesson, Lessons};
-use quartet_train::{
-    Source, TextEvent, TextSample, TextTraining, TrainedText, TrainerReply, TrainerRequest, pack,
-};
+use quartet_train::{Source, TextSample, TextTraining, TrainedText, pack};
 use quartet_types::{
-    AdapterUse, Artefact, ArtefactKind, ChunkId, Collection, CurvePoint, Error, ErrorCode,
-    ExpertReport, Passage, ProgressUnit, Result, Sha256,
+    AdapterUse, Artefact, ArtefactKind, ChunkId, Collection, Error, ErrorCode, ExpertReport,
+    Passage, ProgressUnit, Result, Sha256,
 };
-use quartet_worker::CallOptions;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -56,14 +54,14 @@ const EXPECTED_TOKENS: usize = 500;
 
 /// What is trained on, as it was when the job began: documents may change meanwhile.
 #[derive(Debug, Serialize, Deserialize)]
-struct Snapshot {
-    fingerprint: String,
+pub(super) struct Snapshot {
+    pub(super) fingerprint: String,
     passages: Vec<Passage>,
     held_out: BTreeSet<ChunkId>,
 }
 
 impl Snapshot {
-    fn part(&self, is_held_out: bool) -> impl Iterator<Item = &Passage> {
+    pub(super) fn part(&self, is_held_out: bool) -> impl Iterator<Item = &Passage> {
         self.passages
             .iter()
             .filter(move |passage| self.held_out.contains(&passage.chunk) == is_held_out)
@@ -80,6 +78,9 @@ struct Assignment {
     writer: Option<String>,
 }
 
+/// The parts of the work, in order.
+pub(super) const PARTS: [&str; 6] = [STUDY, RECALLING, BEFORE, READING, ANSWERING, AFTER];
+
 /// A training under way.
 pub(super) struct Work<'a> {
     pub(super) quartet: &'a Quartet,
@@ -90,16 +91,14 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
-    pub(super) async fn run(&self, on_progress: OnProgress<'_>) -> Result<Artefact> {
+    pub(super) async fn run(&self, pace: &Pace<'_>) -> Result<Artefact> {
         let model = self.quartet.expert_model(self.request)?;
-        let stages = [STUDY, RECALLING, BEFORE, READING, ANSWERING, AFTER];
-        let pace = Pace::new(self.lease, on_progress, stages.map(str::to_owned));
         let snapshot = self.snapshot().await?;
         let student = Student::load(&self.quartet.engine, &model, self.lease.stop()).await?;
         let assignment = match self.folder.load::<Assignment>("assignment.json")? {
             Some(assignment) => assignment,
             None => {
-                let made = self.assign(&snapshot, &student, &model, &pace).await?;
+                let made = self.assign(&snapshot, &student, &model, pace).await?;
                 self.folder.store("assignment.json", &made)?;
                 made
             }
@@ -110,16 +109,16 @@ impl Work<'_> {
             Some(before) => before,
             None => {
                 pace.begin(BEFORE, 0);
-                let before = measure(&student, &yardstick, &[], &pace).await?;
+                let before = measure(&student, &yardstick, &[], pace).await?;
                 self.folder.store("before.json", &before)?;
                 before
             }
         };
-        let (trained, foretold) = self.train(&assignment.training, &pace).await?;
+        let (trained, foretold) = self.train(&assignment.training, pace).await?;
         pace.begin(AFTER, 0);
         let adapter = student.take_adapter(&assignment.training.output).await?;
         let used = AdapterUse { adapter: adapter.clone(), scale: 1.0 };
-        let after = measure(&student, &yardstick, &[used], &pace).await?;
+        let after = measure(&student, &yardstick, &[used], pace).await?;
         pace.end();
         let mut report = report(&trained, &assignment.parts, before, after);
         report.questions = small(assignment.asked.len());
@@ -131,7 +130,7 @@ impl Work<'_> {
     }
 
     /// What is trained on: as it was when the job began.
-    async fn snapshot(&self) -> Result<Snapshot> {
+    pub(super) async fn snapshot(&self) -> Result<Snapshot> {
         if let Some(snapshot) = self.folder.load("snapshot.json")? {
             return Ok(snapshot);
         }
@@ -181,7 +180,7 @@ impl Work<'_> {
             lora: None,
             rank: recipe.rank,
             stages: Vec::new(),
-            is_small: self.memory_is_small(model),
+            is_small: Self::memory_is_small(model),
             folder: self.folder.path().join("trainer"),
             output: self.folder.path().join("adapter.gguf"),
             seed: 1,
@@ -216,7 +215,7 @@ impl Work<'_> {
     }
 
     /// Whether training with all weights as floats would not leave room for anything else.
-    fn memory_is_small(&self, model: &InstalledModel) -> bool {
+    pub(super) fn memory_is_small(model: &InstalledModel) -> bool {
         let weights = model.path.as_ref().and_then(|path| path.metadata().ok());
         // Four bytes for what takes about one in the file, and as much again to compute with.
         let needed = weights.map_or(0, |file| file.len()) * 8;
@@ -238,9 +237,10 @@ impl Work<'_> {
         let stage = stage(READING, recipe, &recipe.reading, samples, Vec::new(), 1);
         let updates = stage.plan.steps.max(1);
         let request = TextTraining { stages: vec![stage], ..training.clone() };
-        let seconds = match self.ask_trainer(TrainerRequest::Measure(request), |_| {}).await? {
+        let trainer = Trainer { quartet: self.quartet, stop: self.lease.stop() };
+        let seconds = match trainer.ask(TrainerRequest::Measure(request), |_| {}).await? {
             TrainerReply::Measured { seconds } => seconds / updates as f64,
-            TrainerReply::Trained(_) => return Err(Error::internal("nothing was to be trained")),
+            _ => return Err(Error::internal("nothing was to be trained")),
         };
         let answering = (taught.len() * EXPECTED_TOKENS).div_ceil(recipe.rows);
         for (part, how, batches) in
@@ -261,7 +261,7 @@ impl Work<'_> {
     }
 
     /// The study material, and which model wrote questions for it.
-    async fn study(
+    pub(super) async fn study(
         &self,
         taught: &[Passage],
         pace: &Pace<'_>,
@@ -303,71 +303,14 @@ impl Work<'_> {
         training: &TextTraining,
         pace: &Pace<'_>,
     ) -> Result<(TrainedText, Option<f64>)> {
-        let (sender, mut events) = tokio::sync::mpsc::unbounded_channel::<TextEvent>();
-        let work = async {
-            let send = |event| {
-                let _ = sender.send(event);
-            };
-            let reply = self.ask_trainer(TrainerRequest::Train(training.clone()), send).await;
-            drop(sender);
-            reply
-        };
-        let tell = async {
-            let mut foretold = None;
-            let mut current = None;
-            let mut last_loss = None;
-            while let Some(event) = events.recv().await {
-                let (stage, step, evaluation) = match event {
-                    TextEvent::Estimate { stage, first, seconds } => {
-                        if stage == 0 && first == 0 {
-                            foretold = Some(0.0);
-                        }
-                        foretold = foretold.map(|sum| sum + seconds);
-                        pace.foretell(&training.stages[stage].name, seconds);
-                        if current.is_none() {
-                            pace.begin(&training.stages[stage].name, first);
-                            current = Some(stage);
-                        }
-                        continue;
-                    }
-                    // Slower, and right.
-                    TextEvent::OnProcessor { .. } | TextEvent::Checkpoint { .. } => continue,
-                    TextEvent::Step { stage, step, loss, .. } => {
-                        last_loss = Some(loss);
-                        (stage, step, None)
-                    }
-                    TextEvent::Evaluation { stage, step, loss } => (stage, step, Some(loss)),
-                };
-                if current != Some(stage) {
-                    pace.begin(&training.stages[stage].name, step.saturating_sub(1));
-                    current = Some(stage);
-                }
-                let total = training.stages[stage].plan.steps;
-                // Going on, the held-out loss may be measured before there is another.
-                let Some(loss) = last_loss else { continue };
-                let point = CurvePoint { step, loss, evaluation };
-                pace.tell(step, total, ProgressUnit::Steps, Detail::Point(point)).await;
-            }
-            foretold
-        };
-        let (reply, foretold) = tokio::join!(work, tell);
-        match reply? {
-            TrainerReply::Trained(trained) => Ok((trained, foretold)),
-            TrainerReply::Measured { .. } => Err(Error::internal("nothing was trained")),
+        let stages: Vec<(String, u64)> =
+            training.stages.iter().map(|stage| (stage.name.clone(), stage.plan.steps)).collect();
+        let request = TrainerRequest::Train(training.clone());
+        let trainer = Trainer { quartet: self.quartet, stop: self.lease.stop() };
+        match trainer.follow(request, &stages, pace).await? {
+            (TrainerReply::Trained(trained), foretold) => Ok((trained, foretold)),
+            _ => Err(Error::internal("nothing was trained")),
         }
-    }
-
-    async fn ask_trainer(
-        &self,
-        request: TrainerRequest,
-        on_event: impl FnMut(TextEvent) + Send,
-    ) -> Result<TrainerReply> {
-        let options = CallOptions { cancel: self.lease.stop().clone(), wall_limit: None };
-        let trainer = self.quartet.trainer();
-        let reply = trainer.call(request, &options, on_event).await;
-        // Its memory is better spent on whoever comes next.
-        trainer.kill();
-        reply
     }
 
     /// Moves the adapter to where artefacts are, and notes it.
@@ -411,6 +354,6 @@ impl Work<'_> {
     }
 }
 
-fn small(count: usize) -> u32 {
+pub(super) fn small(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }

@@ -9,6 +9,8 @@
 mod asking;
 mod expert;
 mod folder;
+mod gag;
+mod lessons;
 mod material;
 mod measure;
 mod pace;
@@ -16,22 +18,31 @@ mod passages;
 mod plan;
 mod report;
 mod student;
+mod trainer;
+mod verdict;
+pub(crate) mod worker;
 
 use crate::Quartet;
 use crate::engine::BaseReader;
+use crate::experts::Thoughts;
 use crate::keeping::OnProgress;
 use crate::models::InstalledModel;
 use crate::workers::worker_command;
 use expert::Work;
 use folder::WorkFolder;
+use gag::GagWork;
+use pace::Pace;
 use quartet_library::StoredArtefact;
-use quartet_train::TrainerProtocol;
-use quartet_types::{Artefact, Collection, JobId, JobKind, Preset, Result};
+use quartet_types::{
+    Artefact, ArtefactKind, Collection, GagOptions, JobId, JobKind, Preset, Result,
+};
 use quartet_worker::Supervisor;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
+pub(crate) use student::Student;
 use tokio_util::sync::CancellationToken;
+use worker::TrainerProtocol;
 
 /// What an expert is trained on and how. Stored with the job, so that it can go on in another
 /// process.
@@ -71,6 +82,49 @@ impl ExpertRequest {
     }
 }
 
+/// How a base is taught to listen to an expert. Stored with the job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GagRequest {
+    /// The expert it listens to; trained first, unless there is one already.
+    pub expert: ExpertRequest,
+    /// The base that listens; `None` for the one that answers on this machine.
+    #[serde(default)]
+    pub base: Option<String>,
+    /// How it is made.
+    pub options: GagOptions,
+}
+
+impl GagRequest {
+    /// GAG on a collection, with everything else as usual.
+    #[must_use]
+    pub fn new(collection: &str, preset: Preset) -> Self {
+        Self {
+            expert: ExpertRequest::new(collection, preset),
+            base: None,
+            options: GagOptions::default(),
+        }
+    }
+}
+
+/// What a training job is asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum TrainRequest {
+    /// An expert and a base that listens.
+    Gag(GagRequest),
+    /// An expert.
+    Expert(ExpertRequest),
+}
+
+impl TrainRequest {
+    fn collection(&self) -> &str {
+        match self {
+            Self::Gag(request) => &request.expert.collection,
+            Self::Expert(request) => &request.collection,
+        }
+    }
+}
+
 /// The base that writes questions where time is short: the larger one takes three times as
 /// long for a passage.
 const SMALL: &str = "small";
@@ -90,11 +144,35 @@ impl Quartet {
         cancel: &CancellationToken,
         on_progress: OnProgress<'_>,
     ) -> Result<Artefact> {
-        let collection = self.find_collection(&request.collection).await?;
+        self.train(&TrainRequest::Expert(request.clone()), cancel, on_progress).await
+    }
+
+    /// Trains whatever is asked for, as [`Quartet::train_expert`] does.
+    ///
+    /// # Errors
+    /// As [`Quartet::train_expert`].
+    pub async fn train(
+        &self,
+        request: &TrainRequest,
+        cancel: &CancellationToken,
+        on_progress: OnProgress<'_>,
+    ) -> Result<Artefact> {
+        let collection = self.find_collection(request.collection()).await?;
         let lease = self.library.begin_job(JobKind::Train, collection.id, request, cancel).await?;
         let folder = WorkFolder::open(self.training_folder(lease.id()))?;
-        let work = Work { quartet: self, request, collection, lease: &lease, folder: &folder };
-        let outcome = work.run(on_progress).await;
+        let outcome = match request {
+            TrainRequest::Expert(request) => {
+                let pace = Pace::new(&lease, on_progress, expert::PARTS.map(str::to_owned));
+                let work =
+                    Work { quartet: self, request, collection, lease: &lease, folder: &folder };
+                work.run(&pace).await
+            }
+            TrainRequest::Gag(request) => {
+                let work =
+                    GagWork { quartet: self, request, collection, lease: &lease, folder: &folder };
+                work.run(on_progress).await
+            }
+        };
         if outcome.is_ok() || lease.is_given_up() {
             folder.remove();
         }
@@ -105,9 +183,12 @@ impl Quartet {
     ///
     /// # Errors
     /// `NotFound` for the collection, `ModelMissing`.
-    pub async fn queue_expert(&self, request: &ExpertRequest) -> Result<JobId> {
-        let collection = self.find_collection(&request.collection).await?;
-        self.expert_model(request)?;
+    pub async fn queue_training(&self, request: &TrainRequest) -> Result<JobId> {
+        let collection = self.find_collection(request.collection()).await?;
+        match request {
+            TrainRequest::Expert(request) => self.expert_model(request)?,
+            TrainRequest::Gag(request) => self.expert_model(&request.expert)?,
+        };
         self.library.queue_job(JobKind::Train, collection.id, request).await
     }
 
@@ -117,7 +198,7 @@ impl Quartet {
     }
 
     /// Where the study material of a collection is.
-    fn study_file(&self, collection: &Collection) -> PathBuf {
+    pub(crate) fn study_file(&self, collection: &Collection) -> PathBuf {
         self.paths.data.join("study").join(format!("collection-{}.jsonl", collection.id))
     }
 
@@ -160,7 +241,18 @@ impl Quartet {
         self.library.artefacts(collection).await
     }
 
-    fn artefact_folder(&self, name: &str) -> PathBuf {
+    /// Removes the files of an artefact that is not noted any more.
+    pub(crate) fn forget_artefact(&self, one: &StoredArtefact) {
+        let _ = std::fs::remove_dir_all(self.artefact_folder(&one.folder));
+        if one.artefact.kind == ArtefactKind::Expert {
+            Thoughts::new(&self.paths.data).forget(&one.artefact.adapter);
+        }
+        if let Ok(mut domains) = self.domains.lock() {
+            domains.remove(&one.folder);
+        }
+    }
+
+    pub(crate) fn artefact_folder(&self, name: &str) -> PathBuf {
         self.paths.data.join("artefacts").join(name)
     }
 

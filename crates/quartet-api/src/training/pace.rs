@@ -12,6 +12,10 @@ pub(super) const STUDY: &str = "study";
 pub(super) const RECALLING: &str = "recalling";
 pub(super) const BEFORE: &str = "measuring before";
 pub(super) const AFTER: &str = "measuring after";
+/// Those of GAG, after its expert's.
+pub(super) const THINKING: &str = "thinking";
+pub(super) const LISTENING: &str = "listening";
+pub(super) const COMPARING: &str = "comparing with controls";
 
 /// A rate is not told of less time than this, in seconds.
 const SHORTEST: f64 = 0.5;

@@ -53,7 +53,7 @@ pub(super) fn report(
     }
 }
 
-fn stage(outcome: &StageOutcome) -> StageReport {
+pub(super) fn stage(outcome: &StageOutcome) -> StageReport {
     let evaluations: BTreeMap<u64, f64> = outcome.evaluations.iter().copied().collect();
     let point = |(index, loss): (usize, &f64)| {
         let step = index as u64 + 1;

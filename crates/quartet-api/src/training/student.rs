@@ -2,12 +2,16 @@
 
 use crate::engine::{Engine, unexpected};
 use crate::models::InstalledModel;
+use quartet_methods::Thought;
 use quartet_methods::expert::{Lesson, Turns};
+use quartet_methods::gag::memory::{pool, tap_of};
+use quartet_methods::gag::router::mean_of_rows;
 use quartet_train::TextSample;
 use quartet_types::{
-    AdapterSource, AdapterUse, EngineReply, EngineRequest, Generation, GenerationLimits,
-    GenerationRequest, ModelId, Perplexity, PerplexityRequest, Prompt, PromptPart, Result,
-    Sampling, Segment, Sha256, TokenInput,
+    AdapterSource, AdapterUse, EngineReply, EngineRequest, Error, GagOptions, Generation,
+    GenerationLimits, GenerationRequest, ModelDescription, ModelId, Perplexity, PerplexityRequest,
+    Prompt, PromptPart, Result, Sampling, Segment, Sha256, Tap, TapPoint, TapRows, TapUse,
+    TokenInput, Usage,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -17,13 +21,16 @@ use tokio_util::sync::CancellationToken;
 const CONTEXT: u32 = 1024;
 /// Tokens of an answer, at most.
 const ANSWER_TOKENS: u32 = 48;
+/// Characters of a question that the router looks at: the paper's 256 tokens.
+const MOST_ENCODED: usize = 1_000;
 /// Texts that are split into tokens in one request.
 const TEXTS_AT_ONCE: usize = 256;
 
 /// A loaded expert model.
-pub(super) struct Student {
+pub(crate) struct Student {
     engine: Arc<Engine>,
     model: ModelId,
+    description: ModelDescription,
     cancel: CancellationToken,
     /// Its turn format.
     pub(super) turns: Turns,
@@ -32,15 +39,16 @@ pub(super) struct Student {
 }
 
 impl Student {
-    pub(super) async fn load(
+    pub(crate) async fn load(
         engine: &Arc<Engine>,
         model: &InstalledModel,
         cancel: &CancellationToken,
     ) -> Result<Self> {
-        engine.load(model, CONTEXT, cancel, |_| {}).await?;
+        let description = engine.load(model, CONTEXT, cancel, |_| {}).await?;
         let mut student = Self {
             engine: Arc::clone(engine),
             model: model.name.clone(),
+            description,
             cancel: cancel.clone(),
             turns: Turns::Plain,
             start: Vec::new(),
@@ -53,6 +61,72 @@ impl Student {
         }
         student.start = student.start_tokens().await?;
         Ok(student)
+    }
+
+    /// The model's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.model.0
+    }
+
+    /// What serves it.
+    pub(crate) fn engine_build(&self) -> &str {
+        &self.description.engine_build
+    }
+
+    /// The model's width.
+    pub(crate) fn width(&self) -> usize {
+        self.description.width as usize
+    }
+
+    /// A question as the router compares it (GAG card, section 5): the untaught model, no
+    /// template, the mean over its tokens of the finally normalised states, at unit length. The
+    /// start token is left out: it is the same in every question.
+    pub(crate) async fn encode(&self, question: &str) -> Result<Vec<f32>> {
+        let head: String = self.turns.plain(question).chars().take(MOST_ENCODED).collect();
+        let prompt = Prompt::Raw(vec![Segment::Text(head)]);
+        let mut request = GenerationRequest::new(self.model.clone(), prompt);
+        let tap = Tap { point: TapPoint::FinalNorm, layer: 0, stop_after: true };
+        request.taps = vec![TapUse { tap, rows: TapRows::Prompt }];
+        request.limits.context = Some(CONTEXT);
+        let generation = self.generate(request).await?;
+        let reading = generation.taps.first().ok_or_else(|| Error::internal("no tap was read"))?;
+        let width = reading.width as usize;
+        let rows = reading.values.get(self.start.len() * width..).unwrap_or(&[]);
+        let rows = if rows.is_empty() { &reading.values } else { rows };
+        Ok(mean_of_rows(rows, width))
+    }
+
+    /// Thinks about a question: writes, and its states while writing are pooled (section 3).
+    pub(crate) async fn think(
+        &self,
+        question: &str,
+        adapters: &[AdapterUse],
+        options: &GagOptions,
+    ) -> Result<Thought> {
+        let mut request = GenerationRequest::new(self.model.clone(), self.turns.prompt(question));
+        request.adapters = adapters.to_vec();
+        request.limits = GenerationLimits {
+            max_tokens: options.background_tokens,
+            context: Some(CONTEXT),
+            stop: self.turns.stops(),
+        };
+        for from_end in &options.readout {
+            let tap = tap_of(*from_end, self.description.layers)?;
+            request.taps.push(TapUse { tap, rows: TapRows::Written });
+        }
+        let generation = self.generate(request).await?;
+        let usage = Usage {
+            tokens_read: generation.prompt_tokens,
+            tokens_written: generation.written_tokens,
+            bytes_read: 0,
+        };
+        let readings: Vec<Vec<f32>> =
+            generation.taps.into_iter().map(|reading| reading.values).collect();
+        let memory = match readings.iter().any(|values| !values.is_empty()) {
+            true => Some(pool(&readings, self.width(), options)?),
+            false => None,
+        };
+        Ok(Thought { memory, text: generation.text.trim().to_owned(), usage, cached: false })
     }
 
     /// What the engine puts before a prompt: all that is there besides the prompt's own tokens.
@@ -152,7 +226,7 @@ impl Student {
     }
 
     /// Answers a question from memory.
-    pub(super) async fn answer(
+    pub(crate) async fn answer(
         &self,
         question: &str,
         adapters: &[AdapterUse],
@@ -186,7 +260,7 @@ impl Student {
     }
 
     /// Has the engine know an adapter file.
-    pub(super) async fn take_adapter(&self, path: &Path) -> Result<Sha256> {
+    pub(crate) async fn take_adapter(&self, path: &Path) -> Result<Sha256> {
         let request = EngineRequest::LoadAdapter {
             model: self.model.clone(),
             source: AdapterSource::File(path.to_owned()),

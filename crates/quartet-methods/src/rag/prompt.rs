@@ -25,6 +25,9 @@ impl Template {
     /// Answer without passages.
     pub const NONE: Self =
         Self { name: "none.v1", source: include_str!("../../../../assets/prompts/none.v1.txt") };
+    /// Answer with an expert's states as rows (GAG).
+    pub const GAG: Self =
+        Self { name: "gag.v1", source: include_str!("../../../../assets/prompts/gag.v1.txt") };
     /// Make a follow-up question stand alone.
     pub const REWRITE: Self = Self {
         name: "rewrite.v1",

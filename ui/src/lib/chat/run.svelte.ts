@@ -3,10 +3,21 @@
  * was stored, so that a turn looks the same while it is made and when it is read again.
  */
 
-import type { Answer, ChatId, DeskEvent, Error as DeskError, Method, SearchHit, TurnId, TurnOutcome } from '../bindings';
+import type {
+  Answer,
+  ChatId,
+  DeskEvent,
+  Error as DeskError,
+  Method,
+  RouteChoice,
+  RouteScore,
+  SearchHit,
+  TurnId,
+  TurnOutcome,
+} from '../bindings';
 
 /** Where a method stands with its answer. */
-export type Phase = 'waiting' | 'loading' | 'searching' | 'reading' | 'writing' | 'finished' | 'failed' | 'stopped';
+export type Phase = 'waiting' | 'loading' | 'searching' | 'expert' | 'reading' | 'writing' | 'finished' | 'failed' | 'stopped';
 
 /** An event about an answer. */
 export type RunEvent = Extract<DeskEvent, { run: string }>;
@@ -22,6 +33,10 @@ export class Column {
   /** The question as searched, where a follow-up was rewritten. */
   rewritten = $state<string | null>(null);
   hits = $state.raw<SearchHit[] | null>(null);
+  /** For GAG: the route taken, and how near every route was. */
+  routed = $state.raw<{ choice: RouteChoice; scores: RouteScore[] } | null>(null);
+  /** For GAG: what the expert wrote, once it has. */
+  background = $state<string | null>(null);
   prefill = $state.raw<{ done: number; total: number } | null>(null);
   /** What has been written so far; the finished answer's text takes its place. */
   text = $state('');
@@ -54,12 +69,22 @@ export class Column {
     } else if ('retrieved' in event) {
       this.hits = event.retrieved;
       if (!writing) this.phase = 'reading';
+    } else if ('routed' in event) {
+      const [scores, choice] = event.routed;
+      this.routed = { choice, scores };
+      if (!writing) this.phase = choice === 'general' ? 'reading' : 'expert';
+    } else if ('background' in event) {
+      this.background = event.background;
+      if (!writing) this.phase = 'reading';
     } else if ('prefill' in event) {
       this.prefill = event.prefill;
-      if (!writing) this.phase = 'reading';
+      // What is read before the expert has written is the expert's reading.
+      if (!writing && this.phase !== 'expert') this.phase = 'reading';
     } else {
       this.loading = event.loading;
-      if (!writing) this.phase = event.loading < 1 ? 'loading' : 'waiting';
+      // The expert's model loads while the route is known already.
+      const next = this.routed && this.background === null && this.routed.choice !== 'general' ? 'expert' : 'waiting';
+      if (!writing) this.phase = event.loading < 1 ? 'loading' : next;
     }
   }
 

@@ -11,6 +11,7 @@ import type {
   Commands,
   DeskEvent,
   Error as DeskError,
+  GagTrace,
   Method,
   MethodStatus,
   SearchHit,
@@ -61,9 +62,46 @@ export function answerOf(method: Method, text: string, change: Partial<Answer> =
     search: null,
     timings: { queue_ms: 0, search_ms: 12, prefill_ms: 300, first_token_ms: 420, decode_ms: 900, total_ms: 1300 },
     usage: { tokens_read: 576, tokens_written: 17, bytes_read: 2400 },
+    gag: null,
     prompt: '',
     ...change,
   };
+}
+
+/** How an answer by GAG came about: on the route of the expert on `papers`, unless a test changes it. */
+export const gagTrace = (change: Partial<GagTrace> = {}): GagTrace => ({
+  route: { domain: 1 },
+  scores: [
+    { route: { domain: 1 }, name: 'papers', score: 0.782 },
+    { route: 'general', name: 'general', score: 0.611 },
+    { route: { domain: 2 }, name: 'House', score: 0.54 },
+  ],
+  pinned: false,
+  background: 'Keys hang behind the barometer, as far as I recall.',
+  rows: 4,
+  cached: false,
+  expert: { tokens_read: 31, tokens_written: 48, bytes_read: 0 },
+  route_ms: 14,
+  expert_ms: 820,
+  project_ms: 3,
+  ...change,
+});
+
+/** An answer by GAG: nothing was searched, and no sentence has support. */
+export function gagAnswer(trace: Partial<GagTrace> = {}, change: Partial<Answer> = {}): Answer {
+  const text = 'Behind the barometer.';
+  return answerOf('gag', text, {
+    id: 3,
+    sentences: [{ start: 0, end: text.length, support: null }],
+    retrieved: [],
+    read: [],
+    used: [],
+    abstention: null,
+    gag: gagTrace(trace),
+    timings: { queue_ms: 0, search_ms: 0, prefill_ms: 240, first_token_ms: 1080, decode_ms: 300, total_ms: 1390 },
+    usage: { tokens_read: 52, tokens_written: 6, bytes_read: 0 },
+    ...change,
+  });
 }
 
 export const failure = (code: DeskError['code'], message = 'It failed.'): DeskError => ({
@@ -199,6 +237,9 @@ export class Scripted implements Transport {
       return vote;
     },
     votes: () => [{ method: 'rag', won: 2, lost: 1, tied: 0, blind: 1 }],
+    route_corrections: () => [],
+    correct_route: ({ question, route }) => [{ id: 5, question, route }],
+    undo_route: () => [],
     start_training: () => ({ job: { id: 1 }, collection: 'papers', curve: [] }),
   };
 

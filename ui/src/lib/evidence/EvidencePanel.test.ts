@@ -2,7 +2,7 @@ import { cleanup, render, screen, waitFor, within } from '@testing-library/svelt
 import userEvent from '@testing-library/user-event';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Answer } from '../bindings';
-import { answerOf, passage, Scripted } from '../chat/scripted';
+import { answerOf, gagTrace, passage, Scripted } from '../chat/scripted';
 import { setLanguage } from '../i18n';
 import type { OpenDocument } from '../pages/document';
 import { Desk } from '../state/desk.svelte';
@@ -121,7 +121,7 @@ describe('EvidencePanel', () => {
   it('says of each method’s own material what it is not', async () => {
     const user = userEvent.setup();
     const method: MethodEvidence = {
-      gag: { routes: [{ expert: 'Seeds', distance: 0.21, chosen: true }, { expert: 'Law', distance: 0.9, chosen: false }], background: 'Keys are kept dry.' },
+      gag: gagTrace({ background: 'Keys are kept dry.' }),
       iag: { document: 'A letter that nobody wrote.' },
       imprag: { neighbours: [{ hit: passage(0, 'Minutes', 3), innerProduct: 12.5 }] },
     };
@@ -133,7 +133,7 @@ describe('EvidencePanel', () => {
     expect(words).toMatch(/Not evidence\..*expert’s own words.*Keys are kept dry\./s);
     expect(words).toMatch(/Imagined\..*none of your documents.*A letter that nobody wrote\./s);
     expect(words).toContain('Inner product: 12.5');
-    expect(screen.getByRole('row', { name: /Seeds asked/ })).toBeTruthy();
+    expect(screen.getByRole('row', { name: /Expert on papers taken/ })).toBeTruthy();
   });
 
   it('moves between tabs by arrow keys', async () => {

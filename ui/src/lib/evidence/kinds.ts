@@ -1,8 +1,8 @@
 /**
- * What stands behind an answer, sorted for showing. The evidence of the trained methods is
- * declared here; an answer carries it once its method is there, and is shown without it until then.
+ * What stands behind an answer, sorted for showing. The evidence of methods that are still to come
+ * is declared here; an answer carries it once its method is there, and is shown without it until then.
  */
-import type { Answer, SearchHit } from '../bindings';
+import type { Answer, GagTrace, SearchHit } from '../bindings';
 
 /** A place to open: a document's page with, perhaps, a passage on it. */
 export interface Place {
@@ -12,20 +12,6 @@ export interface Place {
   page: number;
   /** Characters of the page's text; `null` marks nothing. */
   span: { start: number; end: number } | null;
-}
-
-/** An expert that generation-augmented generation could have asked. */
-export interface Route {
-  expert: string;
-  /** Distance from the question to the nearest of its prototypes; smaller is closer. */
-  distance: number;
-  chosen: boolean;
-}
-
-/** Generation-augmented generation: which expert was asked, and what it said in its own words. */
-export interface GagEvidence {
-  routes: Route[];
-  background: string;
 }
 
 /** Imagination-augmented generation: the document the model made up. */
@@ -40,7 +26,7 @@ export interface ImpragEvidence {
 
 /** Evidence of the trained methods. */
 export interface MethodEvidence {
-  gag?: GagEvidence | null;
+  gag?: GagTrace | null;
   iag?: IagEvidence | null;
   imprag?: ImpragEvidence | null;
 }
@@ -70,7 +56,7 @@ export function stages(answer: Answer): Record<Stage, Staged[]> {
 
 /** The evidence of the answer's own method, where it carries any. */
 export function methodEvidence(answer: Answer): MethodEvidence | null {
-  const { gag, iag, imprag } = answer as Answer & MethodEvidence;
+  const { gag, iag, imprag }: MethodEvidence = answer as Answer & MethodEvidence;
   return gag || iag || imprag ? { gag, iag, imprag } : null;
 }
 

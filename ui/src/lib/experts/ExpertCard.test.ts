@@ -100,7 +100,7 @@ describe('a report', () => {
     await user.click(screen.getByText('Study material', { selector: 'summary' }));
     expect(screen.getByRole('rowheader', { name: 'riddle' })).toBeTruthy();
     expect(screen.getByText('Nothing was dropped.')).toBeTruthy();
-    await user.click(screen.getByText('Loss curves'));
+    await user.click(screen.getByText('Loss curve'));
     expect(screen.getByText('Left out: there was nothing to learn.')).toBeTruthy();
   });
 

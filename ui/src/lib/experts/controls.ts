@@ -1,30 +1,23 @@
-/** A measurement with its confidence interval, in the metric's own unit. */
-export interface Measured {
-  value: number;
-  low: number;
-  high: number;
-}
-
-/** A trained method against one control: the same method with its training taken away. */
-export interface ControlResult {
-  /** What the control is, for example "shuffled memory". */
-  name: string;
-  /** What was measured, for example "F1". */
-  metric: string;
-  /** Whether more is better. */
-  higher_is_better: boolean;
-  /** The method. */
-  method: Measured;
-  /** Its control, on the same questions. */
-  control: Measured;
-  /** Method minus control, question by question. */
-  difference: Measured;
-}
+/** A trained method against its controls: the figures are the core's, the judgements are these. */
+import type { ControlResult, Interval } from '../bindings';
+import { number } from '../i18n';
 
 /**
  * Whether the method beats the control: the whole interval of the difference lies on the better
  * side of zero. Two overlapping intervals say nothing about that, so they are not looked at.
  */
 export function beats({ difference, higher_is_better }: ControlResult): boolean {
+  if (!Number.isFinite(difference.low) || !Number.isFinite(difference.high)) return false;
   return higher_is_better ? difference.low > 0 : difference.high < 0;
+}
+
+/** A figure as it is written; JSON has no infinity, so what diverged is a gap. */
+export const figure = (value: Interval[keyof Interval]): string => (Number.isFinite(value) ? number(value, 3, 3) : '–');
+
+/** The results by metric, in the order of their first. */
+export function byMetric(results: ControlResult[]): { metric: string; lower: boolean; results: ControlResult[] }[] {
+  return [...new Set(results.map(({ metric }) => metric))].map((metric) => {
+    const same = results.filter((one) => one.metric === metric);
+    return { metric, lower: same.some((one) => !one.higher_is_better), results: same };
+  });
 }

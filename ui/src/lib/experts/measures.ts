@@ -90,8 +90,11 @@ export function ranked(counts: ExpertReport['rows']): [string, number][] {
   return (Object.entries(counts) as [string, number][]).sort(([, one], [, other]) => other - one);
 }
 
-/** Seconds of all parts, and of the two stages that were foretold. */
-export function spent(report: ExpertReport): { all: number; training: number } {
+/** What says how long a training took. */
+export type Timed = Pick<ExpertReport, 'stages' | 'seconds' | 'foretold_seconds'>;
+
+/** Seconds of all parts, and of the stages that were foretold. */
+export function spent(report: Timed): { all: number; training: number } {
   const seconds = new Map(ranked(report.seconds));
   const sum = (values: Iterable<number>) => [...values].reduce((total, value) => total + value, 0);
   return { all: sum(seconds.values()), training: sum(report.stages.map(({ name }) => seconds.get(name) ?? 0)) };

@@ -69,6 +69,7 @@ export function artefact(report: Partial<ExpertReport> = {}, over: Partial<Artef
       foretold_seconds: 1920,
       ...report,
     },
+    gag: null,
     stale: false,
     ...over,
   };

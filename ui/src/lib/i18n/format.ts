@@ -14,9 +14,9 @@ function formatter(options: Intl.NumberFormatOptions): Intl.NumberFormat {
   return known;
 }
 
-/** A number with at most `digits` digits after the point. */
-export function number(value: number, digits = 2): string {
-  return formatter({ maximumFractionDigits: digits }).format(value);
+/** A number with at most `digits` digits after the point, and at least `least`. */
+export function number(value: number, digits = 2, least = 0): string {
+  return formatter({ minimumFractionDigits: least, maximumFractionDigits: digits }).format(value);
 }
 
 /** A share from 0 to 1 as a percentage. */

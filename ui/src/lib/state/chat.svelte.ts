@@ -10,6 +10,7 @@ import type {
   DeskEvent,
   Error as DeskError,
   Method,
+  RouteChoice,
   Turn,
   TurnHead,
   TurnId,
@@ -40,6 +41,8 @@ export interface Ask {
   blind: boolean;
   abstain: boolean;
   replaces?: TurnId | null;
+  /** For GAG: the route a person chose; without one the router chooses. */
+  route?: RouteChoice | null;
 }
 
 /** What a screen reader is told: the beginning and the end of an answer, never each word. */
@@ -212,8 +215,9 @@ export class ChatState {
         run.chat = chat.id;
         if (sight === this.sight) this.chat = chat;
       }
-      const { question, methods, blind, abstain, replaces = null } = ask;
-      const head = await this.#transport.call('ask', { run: id, chat: run.chat, question, methods, blind, abstain, replaces });
+      const { question, methods, blind, abstain, replaces = null, route } = ask;
+      const asked = { run: id, chat: run.chat, question, methods, blind, abstain, replaces };
+      const head = await this.#transport.call('ask', route ? { ...asked, route } : asked);
       run.turn = head.id;
       this.#change(id, { head });
       void this.history.reload();

@@ -2,6 +2,7 @@ import { cleanup, render, screen, waitFor, within } from '@testing-library/svelt
 import userEvent from '@testing-library/user-event';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { artefact, notBuilt, status, training } from '../experts/scripted';
+import { gagArtefact } from '../experts/scriptedGag';
 import { setLanguage } from '../i18n';
 import { Desk } from '../state/desk.svelte';
 import { fakeTransport, type FakeTransport } from '../transport/fake';
@@ -57,6 +58,26 @@ describe('the methods', () => {
     await user.click(gag.getByRole('button', { name: 'Start training of GAG' }));
     expect(await screen.findByRole('article', { name: 'Training 9 on Research' })).toBeTruthy();
     expect(calls('start_training')[0]?.request).toEqual({ method: 'gag', collection: 'Research', preset: 'quick' });
+  });
+
+  it('that were trained show what they are worth, and can be trained again', async () => {
+    transport.reply('methods', () => [status('gag', 'ready', { can_start: true })]);
+    transport.reply('artefacts', () => [artefact(), gagArtefact({}, { stale: true })]);
+    transport.reply('start_training', () => training(9, 'queued', { curve: [] }));
+    open();
+    const gag = within(await screen.findByRole('article', { name: 'GAG' }));
+    expect(await gag.findByText(/The expert’s states carry information/)).toBeTruthy();
+    expect(gag.getByText('Out of date')).toBeTruthy();
+    expect(gag.getByText(/Documents were added, changed or removed/)).toBeTruthy();
+    // The expert's card shows the expert alone.
+    const expert = within(screen.getByRole('article', { name: 'Domain expert' }));
+    expect(expert.getByText('Trained')).toBeTruthy();
+    expect(expert.queryByText(/states carry information/)).toBeNull();
+    const button = gag.getByRole('button', { name: 'Train again: GAG' }) as HTMLButtonElement;
+    await user.click(button);
+    expect(calls('start_training')[0]?.request).toEqual({ method: 'gag', collection: 'Research', preset: 'standard' });
+    await waitFor(() => expect(button.disabled).toBe(true));
+    expect(gag.getByText(/is waiting its turn/)).toBeTruthy();
   });
 
   it('say why a training could not begin', async () => {

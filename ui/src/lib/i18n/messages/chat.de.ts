@@ -109,6 +109,7 @@ const chat: Record<keyof typeof en, string> = {
   'chat.phase.loading': 'Modell wird geladen, {share}',
   'chat.phase.loading.short': 'Lädt',
   'chat.phase.searching': 'Sucht',
+  'chat.phase.expert': 'Der Experte denkt nach',
   'chat.phase.reading': 'Liest',
   'chat.phase.reading.tokens': 'Liest, {done} von {total} Token',
   'chat.phase.writing': 'Schreibt',

@@ -36,6 +36,8 @@ const experts: Record<keyof typeof en, string> = {
   'experts.preset.thorough.hint': 'über Nacht',
   'experts.start': 'Training starten',
   'experts.start.of': 'Training starten: {method}',
+  'experts.again': 'Neu trainieren',
+  'experts.again.of': 'Neu trainieren: {method}',
   'experts.started': 'Das Training ist eingereiht. Es läuft im Hintergrund und lässt sich nach einem Neustart fortsetzen.',
 
   'experts.jobs.title': 'Trainings',
@@ -66,10 +68,13 @@ const experts: Record<keyof typeof en, string> = {
   'experts.stage.reading': 'Sammlung lesen',
   'experts.stage.answering': 'Antworten lernen',
   'experts.stage.measuring_after': 'Messung nach dem Training',
+  'experts.stage.thinking': 'Experten über jede Frage nachdenken lassen',
+  'experts.stage.listening': 'Basis das Zuhören lehren',
+  'experts.stage.comparing_with_controls': 'Vergleich mit den Kontrollen',
 
   'experts.expert.title': 'Domänenexperte',
   'experts.expert.about':
-    'Ein kleines Modell, das diese Sammlung auswendig lernt. GAG wird auf ihn hören; seine eigenen Worte gelten nie als Beleg.',
+    'Ein kleines Modell, das diese Sammlung auswendig lernt. GAG hört auf ihn; seine eigenen Worte gelten nie als Beleg.',
   'experts.expert.state.none': 'Noch nicht trainiert',
   'experts.expert.state.training': 'Im Training',
   'experts.expert.state.trained': 'Trainiert',
@@ -122,7 +127,8 @@ const experts: Record<keyof typeof en, string> = {
   'experts.measure.closed_book.worse': 'um {change} schlechter als untrainiert',
   'experts.measure.chance': 'Ein so kleiner Unterschied kann bei so wenigen Fragen Zufall sein.',
 
-  'experts.curves': 'Verlustkurven',
+  'experts.curves.one': 'Verlustkurve',
+  'experts.curves.other': 'Verlustkurven',
   'experts.curves.early': 'Vorzeitig beendet: Der zurückgehaltene Verlust sank nicht mehr.',
   'experts.curves.none': 'Ausgelassen: Es gab nichts zu lernen.',
 
@@ -161,9 +167,11 @@ const experts: Record<keyof typeof en, string> = {
   'experts.dropped.not_found_by_reader': 'Antwort bei der Probe nicht wiedergefunden',
 
   'experts.time': 'Zeit',
-  'experts.time.all': 'Insgesamt {time}.',
-  'experts.time.training': 'Die beiden Trainingsabschnitte dauerten {time}.',
-  'experts.time.foretold': 'Die beiden Trainingsabschnitte dauerten {time}; vorhergesagt waren {foretold}.',
+  'experts.time.all': 'Alles zusammen hat {time} gedauert.',
+  'experts.time.training.one': 'Das Training selbst hat {time} gedauert.',
+  'experts.time.training.other': 'Die beiden Trainingsabschnitte haben {time} gedauert.',
+  'experts.time.foretold.one': 'Das Training selbst hat {time} gedauert, {foretold} waren vorhergesagt.',
+  'experts.time.foretold.other': 'Die beiden Trainingsabschnitte haben {time} gedauert, {foretold} waren vorhergesagt.',
   'experts.time.resumed': 'Nach einem Fortsetzen zählt nur die Zeit seitdem.',
   'experts.time.parts': 'Zeit nach Teil der Arbeit',
   'experts.time.part': 'Teil',
@@ -186,7 +194,6 @@ const experts: Record<keyof typeof en, string> = {
 
   'experts.controls.caption': 'Die Methode gegen ihre Kontrollen, an denselben Fragen; in Klammern 95-%-Konfidenzintervalle',
   'experts.controls.name': 'Kontrolle',
-  'experts.controls.metric': 'Maß',
   'experts.controls.method': 'Methode',
   'experts.controls.control': 'Wert der Kontrolle',
   'experts.controls.difference': 'Unterschied',
@@ -195,6 +202,23 @@ const experts: Record<keyof typeof en, string> = {
   'experts.controls.beats': 'schlägt ihre Kontrolle',
   'experts.controls.fails': 'schlägt ihre Kontrolle nicht',
   'experts.controls.interval': '{low} bis {high}',
+
+  'experts.control.shuffled': 'Vertauscht',
+  'experts.control.shuffled.about': 'die Zustände des Experten zu einer anderen Frage',
+  'experts.control.constant': 'Konstant',
+  'experts.control.constant.about': 'ein Zustand für alle Fragen: Prompt-Tuning',
+  'experts.control.zero': 'Null',
+  'experts.control.zero.about': 'Zeilen aus Nullen',
+  'experts.control.untrained': 'Untrainiert',
+  'experts.control.untrained.about': 'der Projektor vor seinem Training',
+  'experts.control.wrong_route': 'Falsche Route',
+  'experts.control.wrong_route.about': 'ein anderer Experte oder derselbe ungeschult',
+  'experts.control.expert_alone': 'Nur Experte',
+  'experts.control.expert_alone.about': 'der Experte antwortet selbst',
+  'experts.control.none': 'Nur Basis',
+  'experts.control.none.about': 'die Basis ohne jede Hilfe',
+  'experts.metric.nll': 'Verlust der richtigen Antwort',
+  'experts.metric.f1': 'Token-F1',
 };
 
 export default experts;

@@ -34,6 +34,8 @@ const experts = {
   'experts.preset.thorough.hint': 'overnight',
   'experts.start': 'Start training',
   'experts.start.of': 'Start training of {method}',
+  'experts.again': 'Train again',
+  'experts.again.of': 'Train again: {method}',
   'experts.started': 'The training is in line. It runs while you work, and can be resumed after a restart.',
 
   'experts.jobs.title': 'Trainings',
@@ -64,10 +66,13 @@ const experts = {
   'experts.stage.reading': 'reading the collection',
   'experts.stage.answering': 'learning to answer',
   'experts.stage.measuring_after': 'measuring after training',
+  'experts.stage.thinking': 'letting the expert think about every question',
+  'experts.stage.listening': 'teaching the base to listen',
+  'experts.stage.comparing_with_controls': 'comparing with the controls',
 
   'experts.expert.title': 'Domain expert',
   'experts.expert.about':
-    'A small model that learns this collection by heart. GAG will listen to it; its own words are never evidence.',
+    'A small model that learns this collection by heart. GAG listens to it; its own words are never evidence.',
   'experts.expert.state.none': 'Not trained yet',
   'experts.expert.state.training': 'In training',
   'experts.expert.state.trained': 'Trained',
@@ -120,7 +125,8 @@ const experts = {
   'experts.measure.closed_book.worse': 'worse than untrained by {change}',
   'experts.measure.chance': 'On so few questions so small a difference can be chance.',
 
-  'experts.curves': 'Loss curves',
+  'experts.curves.one': 'Loss curve',
+  'experts.curves.other': 'Loss curves',
   'experts.curves.early': 'Ended early: the held-out loss no longer fell.',
   'experts.curves.none': 'Left out: there was nothing to learn.',
 
@@ -160,8 +166,10 @@ const experts = {
 
   'experts.time': 'Time',
   'experts.time.all': 'Everything took {time}.',
-  'experts.time.training': 'The two stages of training took {time}.',
-  'experts.time.foretold': 'The two stages of training took {time}; {foretold} was foretold.',
+  'experts.time.training.one': 'The training itself took {time}.',
+  'experts.time.training.other': 'The two stages of training took {time}.',
+  'experts.time.foretold.one': 'The training itself took {time}; {foretold} was foretold.',
+  'experts.time.foretold.other': 'The two stages of training took {time}; {foretold} was foretold.',
   'experts.time.resumed': 'Of a training that was resumed, only the time since then is counted.',
   'experts.time.parts': 'Time by part of the work',
   'experts.time.part': 'Part',
@@ -184,7 +192,6 @@ const experts = {
 
   'experts.controls.caption': 'The method against its controls, on the same questions; in brackets 95 % confidence intervals',
   'experts.controls.name': 'Control',
-  'experts.controls.metric': 'Metric',
   'experts.controls.method': 'Method',
   'experts.controls.control': 'Control’s value',
   'experts.controls.difference': 'Difference',
@@ -193,6 +200,23 @@ const experts = {
   'experts.controls.beats': 'beats its control',
   'experts.controls.fails': 'does not beat its control',
   'experts.controls.interval': '{low} to {high}',
+
+  'experts.control.shuffled': 'Shuffled',
+  'experts.control.shuffled.about': 'the expert’s states on another question',
+  'experts.control.constant': 'Constant',
+  'experts.control.constant.about': 'one state for all questions: prompt tuning',
+  'experts.control.zero': 'Zero',
+  'experts.control.zero.about': 'rows of zeros',
+  'experts.control.untrained': 'Untrained',
+  'experts.control.untrained.about': 'the projector before its training',
+  'experts.control.wrong_route': 'Wrong route',
+  'experts.control.wrong_route.about': 'another expert, or the same one untaught',
+  'experts.control.expert_alone': 'Expert alone',
+  'experts.control.expert_alone.about': 'the expert answers by itself',
+  'experts.control.none': 'Base alone',
+  'experts.control.none.about': 'the base without any help',
+  'experts.metric.nll': 'loss of the right answer',
+  'experts.metric.f1': 'token F1',
 } as const;
 
 export default experts;

@@ -1,5 +1,6 @@
-import type { Answer, AskTurn, ChatSummary, DeskEvent, Method, SearchHit, Turn, VoteCount } from '../../bindings';
+import type { Answer, AskTurn, ChatSummary, DeskEvent, Method, RouteChoice, SearchHit, Turn, VoteCount } from '../../bindings';
 import type { Handlers } from '../fake';
+import { fakeRoutes, withRoute, type FakeRoutes } from './gag';
 
 const passage = 'The filter is changed every 500 operating hours. In dusty surroundings, halve the interval.';
 
@@ -42,6 +43,7 @@ function answerTo(question: string, method: Method): Answer {
     retrieved: method === 'none' ? [] : [hit],
     read: method === 'none' ? [] : [0],
     used: method === 'none' ? [] : [0],
+    gag: null,
     abstention: null,
     search: null,
     timings: { queue_ms: 2, search_ms: 18, prefill_ms: 640, first_token_ms: 670, decode_ms: 900, total_ms: 1570 },
@@ -52,6 +54,7 @@ function answerTo(question: string, method: Method): Answer {
 
 /** Conversations. Every question gets the same answer, piece by piece. */
 export function fakeChat(emit: (event: DeskEvent) => void, pace: number): Handlers {
+  const routes: FakeRoutes = fakeRoutes();
   const chats = new Map<number, ChatSummary>();
   const turns = new Map<number, Turn>();
   const stopped = new Set<string>();
@@ -64,12 +67,17 @@ export function fakeChat(emit: (event: DeskEvent) => void, pace: number): Handle
     return found;
   };
 
-  async function answer(run: string, turn: Turn, method: Method) {
+  async function answer(run: string, turn: Turn, method: Method, route: RouteChoice | null) {
     const send = (event: Extract<DeskEvent, { kind: 'answer' }>['event']) =>
       emit({ kind: 'answer', run, turn: turn.id, method, event });
-    const whole = answerTo(turn.question, method);
+    const plain = answerTo(turn.question, method);
+    const whole: Answer = { ...(method === 'gag' ? withRoute(plain, routes.traceOf(turn.question, route)) : plain), id: ++ids };
     await wait();
-    if (method !== 'none') send({ retrieved: whole.retrieved });
+    if (whole.gag) {
+      send({ routed: [whole.gag.scores, whole.gag.route] });
+      await wait();
+      if (whole.gag.route !== 'general') send({ background: whole.gag.background });
+    } else if (method !== 'none') send({ retrieved: whole.retrieved });
     let partial = '';
     for (const piece of whole.text.split(/(?<= )/)) {
       await wait();
@@ -86,12 +94,13 @@ export function fakeChat(emit: (event: DeskEvent) => void, pace: number): Handle
     send({ finished: whole });
   }
 
-  async function run({ run: id, methods }: AskTurn, turn: Turn) {
-    await Promise.all(methods.map((method) => answer(id, turn, method)));
+  async function run({ run: id, methods, route }: AskTurn, turn: Turn) {
+    await Promise.all(methods.map((method) => answer(id, turn, method, route ?? null)));
     emit({ kind: 'run_ended', run: id, turn: turn.id });
   }
 
   return {
+    ...routes.handlers,
     list_chats({ collection, query, offset, limit }) {
       const found = [...chats.values()]
         .filter((chat) => (collection === null || chat.collection === collection) && chat.title.toLowerCase().includes(query.toLowerCase()))

@@ -1,19 +1,23 @@
 import type { Artefact, MethodStatus, Settings } from '../../bindings';
 import { artefact, curve } from '../../experts/scripted';
+import { empty, gagArtefact } from '../../experts/scriptedGag';
 import type { Handlers } from '../fake';
 import type { FakeJobs } from './jobs';
 
-const methods: MethodStatus[] = [
+/** What answers; GAG where it was trained. */
+const methods = (trained: boolean): MethodStatus[] => [
   { method: 'none', state: 'ready', needs: null, estimate_seconds: null, can_start: false },
   { method: 'rag', state: 'ready', needs: null, estimate_seconds: null, can_start: false },
-  { method: 'gag', state: 'needs_training', needs: 'an expert trained on this collection', estimate_seconds: 2400, can_start: true },
+  trained
+    ? { method: 'gag', state: 'ready', needs: null, estimate_seconds: null, can_start: true }
+    : { method: 'gag', state: 'needs_training', needs: 'an expert trained on this collection', estimate_seconds: 2400, can_start: true },
   { method: 'iag', state: 'not_built', needs: 'a later version', estimate_seconds: null, can_start: false },
   { method: 'imprag', state: 'not_built', needs: 'a later version', estimate_seconds: null, can_start: false },
 ];
 
-/** Experts by collection: one that was worth it, and one that was not. */
-const experts: Record<string, Artefact[]> = {
-  Research: [artefact()],
+/** What was trained, by collection: one that was worth it, and one that was not. */
+const trained: Record<string, Artefact[]> = {
+  Research: [artefact(), gagArtefact()],
   House: [
     artefact(
       {
@@ -25,6 +29,10 @@ const experts: Record<string, Artefact[]> = {
         passages: 21,
       },
       { collection: 2, collection_name: 'House', preset: 'quick', stale: true, adapter: 'c3'.repeat(32) },
+    ),
+    gagArtefact(
+      { controls: empty, questions: 14, routing: { prototypes: 4, routes: 3, domain: [14, 11], general: [0, 0] }, foretold_seconds: null },
+      { collection: 2, collection_name: 'House', preset: 'quick', stale: true, adapter: 'e5'.repeat(32) },
     ),
   ],
 };
@@ -78,10 +86,14 @@ export function fakeMachine(jobs: FakeJobs): Handlers {
       data_folder: view().data_folder,
       problems: [],
     }),
-    methods: () => methods,
-    start_training({ method, collection }) {
-      throw { code: 'not_supported', message: `${method} cannot be trained here`, hint: null, subject: collection };
-    },
+    methods: ({ collection }) => methods(collection in trained),
+    start_training: ({ collection }) =>
+      jobs.add(
+        'train',
+        { id: 1, name: collection },
+        { stage: 'listening', subject: null, done: 610, total: 2560, unit: 'steps', rate: 1.7, eta_seconds: 1147, point: null },
+        curve(152),
+      ),
     train_expert: ({ collection }) =>
       jobs.add(
         'train',
@@ -89,7 +101,7 @@ export function fakeMachine(jobs: FakeJobs): Handlers {
         { stage: 'answering', subject: null, done: 780, total: 2400, unit: 'steps', rate: 1.42, eta_seconds: 1140, point: null },
         curve(195),
       ),
-    artefacts: ({ collection }) => experts[collection] ?? [],
+    artefacts: ({ collection }) => trained[collection] ?? [],
     list_models: () => ({
       models: [model('small', 'base', 531_000_000, true), model('standard', 'base', 1_900_000_000, false), model('embedder', 'embedder', 36_000_000, true)],
       base: settings.base,

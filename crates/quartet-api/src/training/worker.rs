@@ -1,9 +1,11 @@
 //! The trainer as a worker process: one training at a time, politely.
 
-use crate::compute::Compute;
-use crate::control::Control;
-use crate::stages::{TextEvent, TextTraining, TrainedText, measure_text, train_text};
-use crate::trust::Wanted;
+use quartet_methods::gag::training::{
+    InjectionTraining, TrainedInjection, measure_injection, train_injection,
+};
+use quartet_train::{
+    Compute, Control, TextEvent, TextTraining, TrainedText, Wanted, measure_text, train_text,
+};
 use quartet_types::Result;
 use quartet_worker::{Handler, Limits, Protocol, RequestContext};
 use serde::{Deserialize, Serialize};
@@ -19,19 +21,25 @@ const LOOK: Duration = Duration::from_millis(20);
 /// What the trainer is asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum TrainerRequest {
+pub(crate) enum TrainerRequest {
     /// Train. Reply: [`TrainerReply::Trained`].
     Train(TextTraining),
     /// Say how long it would take. Reply: [`TrainerReply::Measured`].
     Measure(TextTraining),
+    /// Train a projector of GAG. Reply: [`TrainerReply::Injected`].
+    Inject(InjectionTraining),
+    /// Say how long that would take. Reply: [`TrainerReply::Measured`].
+    MeasureInjection(InjectionTraining),
 }
 
 /// What the trainer answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum TrainerReply {
+pub(crate) enum TrainerReply {
     /// It is trained.
     Trained(TrainedText),
+    /// The projector is trained.
+    Injected(TrainedInjection),
     /// How long it would take from here.
     Measured {
         /// Seconds.
@@ -43,7 +51,7 @@ pub enum TrainerReply {
 /// `Cancelled`; where that takes too long the supervisor ends the process, and the checkpoint
 /// before stands.
 #[derive(Debug)]
-pub enum TrainerProtocol {}
+pub(crate) enum TrainerProtocol {}
 
 impl Protocol for TrainerProtocol {
     type Request = TrainerRequest;
@@ -56,7 +64,7 @@ impl Protocol for TrainerProtocol {
 ///
 /// # Errors
 /// If the limits or the pipes cannot be set up.
-pub fn serve_trainer() -> Result<()> {
+pub(crate) fn serve_trainer() -> Result<()> {
     Limits { address_space_bytes: None, cpu_seconds: None, niceness: NICENESS }.apply()?;
     quartet_worker::serve(Trainer)
 }
@@ -94,6 +102,14 @@ impl Handler<TrainerProtocol> for Trainer {
                 }
                 TrainerRequest::Measure(training) => measure_text(training, &compute, &control)
                     .map(|seconds| TrainerReply::Measured { seconds }),
+                TrainerRequest::Inject(training) => {
+                    train_injection(training, &compute, &control, &mut |event| context.emit(event))
+                        .map(TrainerReply::Injected)
+                }
+                TrainerRequest::MeasureInjection(training) => {
+                    measure_injection(training, &compute, &control)
+                        .map(|seconds| TrainerReply::Measured { seconds })
+                }
             }
         })
     }

@@ -1,0 +1,188 @@
+//! The router of GAG and the experts behind it, as the methods see them.
+//!
+//! ```text
+//! artefacts ─▶ domains (projector, bank, adapter) ─┐
+//! everyday questions ─▶ general bank ──────────────┼─▶ Panel: scores, thoughts, listeners
+//! corrections by people ─▶ more prototypes ────────┘
+//! ```
+
+mod banks;
+mod domain;
+mod thoughts;
+
+pub(crate) use banks::{bank_of, encoder_key, general_bank, held_out_of_general};
+pub(crate) use domain::{BANK, Domain, PROJECTOR, listener};
+pub(crate) use thoughts::Thoughts;
+
+use crate::Quartet;
+use crate::training::Student;
+use async_trait::async_trait;
+use quartet_methods::gag::Listener;
+use quartet_methods::gag::router::Bank;
+use quartet_methods::{Experts, Thought};
+use quartet_types::{
+    ArtefactKind, CollectionId, Error, ErrorCode, Generation, Result, RouteChoice, RouteScore,
+    Sha256,
+};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// The general route, for people.
+const GENERAL: &str = "general";
+
+/// Every expert that the base in use can listen to, behind one router.
+pub(crate) struct Panel {
+    /// The model that encodes questions, and all experts are adapters of.
+    student: Student,
+    general: Arc<Bank>,
+    domains: Vec<Arc<Domain>>,
+    /// Routes put right by people, with the vectors of their questions.
+    corrections: Vec<(RouteChoice, Vec<f32>)>,
+    thoughts: Thoughts,
+}
+
+impl Panel {
+    /// A panel of these domains. All have the same expert model.
+    pub(crate) async fn new(
+        quartet: &Quartet,
+        student: Student,
+        domains: Vec<Arc<Domain>>,
+        cancel: &CancellationToken,
+    ) -> Result<Self> {
+        let encoder = encoder_key(quartet, &student)?;
+        let general = general_bank(quartet, &student, &encoder, cancel).await?;
+        let mut corrections = Vec::new();
+        for correction in quartet.library.route_corrections().await? {
+            let vector = student.encode(&correction.question).await?;
+            corrections.push((correction.route, vector));
+        }
+        let thoughts = Thoughts::new(&quartet.paths.data);
+        Ok(Self { student, general, domains, corrections, thoughts })
+    }
+
+    /// What answers depend on: the experts, their projectors and the router.
+    pub(crate) fn key(&self) -> String {
+        let domain = |one: &Arc<Domain>| {
+            let gain = one.listener.projector.gain();
+            format!("{} {} {gain} {:?}", one.name, one.adapter, one.options)
+        };
+        let domains: Vec<String> = self.domains.iter().map(domain).collect();
+        format!("{} {} {}", self.general.encoder, self.corrections.len(), domains.join(" "))
+    }
+
+    fn domain(&self, domain: CollectionId) -> Result<&Domain> {
+        let found = self.domains.iter().find(|one| one.collection == domain);
+        found.map(AsRef::as_ref).ok_or_else(|| {
+            Error::new(ErrorCode::NotFound, "there is no expert on this collection")
+                .hint("`quartet train gag` makes one.")
+        })
+    }
+
+    /// A route's score: its nearest prototype, or the nearest question that people sent there.
+    fn score(&self, route: RouteChoice, bank: &Bank, vector: &[f32]) -> f32 {
+        let corrected = self.corrections.iter().filter(|(own, _)| *own == route);
+        let cosine = |own: &[f32]| own.iter().zip(vector).map(|(a, b)| a * b).sum::<f32>();
+        corrected.map(|(_, own)| cosine(own)).fold(bank.score(vector), f32::max)
+    }
+}
+
+#[async_trait]
+impl Experts for Panel {
+    async fn scores(&self, question: &str, _: &CancellationToken) -> Result<Vec<RouteScore>> {
+        let vector = self.student.encode(question).await?;
+        let general = RouteScore {
+            route: RouteChoice::General,
+            name: GENERAL.to_owned(),
+            score: self.score(RouteChoice::General, &self.general, &vector),
+        };
+        let domains = self.domains.iter().map(|domain| {
+            let route = RouteChoice::Domain(domain.collection);
+            let score = self.score(route, &domain.bank, &vector);
+            RouteScore { route, name: domain.name.clone(), score }
+        });
+        Ok(std::iter::once(general).chain(domains).collect())
+    }
+
+    fn listener(&self, domain: CollectionId) -> Result<&Listener> {
+        self.domain(domain).map(|domain| &domain.listener)
+    }
+
+    async fn think(
+        &self,
+        domain: CollectionId,
+        taught: bool,
+        question: &str,
+        _: &CancellationToken,
+    ) -> Result<Thought> {
+        let domain = self.domain(domain)?;
+        let adapter = taught.then_some(&domain.adapter);
+        self.thoughts.think(&self.student, adapter, question, &domain.options).await
+    }
+
+    async fn answer_alone(
+        &self,
+        domain: CollectionId,
+        question: &str,
+        _: &CancellationToken,
+    ) -> Result<Generation> {
+        let domain = self.domain(domain)?;
+        self.student.answer(question, &[domain.used()]).await
+    }
+}
+
+impl Quartet {
+    /// The panel for a base: every domain whose projector was trained for it and whose expert is
+    /// still the one it listens to.
+    ///
+    /// # Errors
+    /// `NotFound` where nothing is trained for this base, with what to do; `Corrupt` naming an
+    /// artefact that is damaged or belongs to other models.
+    pub(crate) async fn panel(
+        &self,
+        base: &str,
+        base_sha256: &Sha256,
+        cancel: &CancellationToken,
+    ) -> Result<Panel> {
+        let stored = self.library.artefacts(None).await?;
+        let mut domains = Vec::new();
+        let mut reasons = Vec::new();
+        for one in stored.iter().filter(|one| one.artefact.kind == ArtefactKind::Gag) {
+            if one.artefact.model_sha256 != *base_sha256 {
+                reasons.push(format!(
+                    "GAG on `{}` was trained for `{}`",
+                    one.artefact.collection_name, one.artefact.model
+                ));
+                continue;
+            }
+            domains.push(self.domain_of(one, &stored).await?);
+        }
+        let Some(first) = domains.first() else {
+            let message = format!("GAG is not trained for the base `{base}`");
+            let hint = "`quartet train gag` trains it on a collection.";
+            let hint = match reasons.is_empty() {
+                true => hint.to_owned(),
+                false => format!("{}. {hint}", reasons.join("; ")),
+            };
+            return Err(Error::new(ErrorCode::NotFound, message).hint(hint));
+        };
+        let model = self.models.find(&first.expert_model)?;
+        let (_, sha256) = self.models.verified(&model)?;
+        // Experts of another model than the first one's cannot share its encoder.
+        let fits = |domain: &Arc<Domain>| domain.expert_sha256 == sha256;
+        if let Some(other) = domains.iter().find(|domain| !fits(domain)) {
+            return Err(Error::new(
+                ErrorCode::Corrupt,
+                format!(
+                    "GAG on `{}` is stale: its expert was made from another file than `{}` is now",
+                    other.name, other.expert_model
+                ),
+            )
+            .hint("Put the former model file back, or train it again."));
+        }
+        let student = Student::load(&self.engine, &model, cancel).await?;
+        for domain in &domains {
+            domain.load(&student).await?;
+        }
+        Panel::new(self, student, domains, cancel).await
+    }
+}
