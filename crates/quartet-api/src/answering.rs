@@ -279,6 +279,29 @@ impl Quartet {
         }
     }
 
+    /// How near questions are to every route, best first, without answering them.
+    ///
+    /// # Errors
+    /// As [`Quartet::prepare`]; `NotFound` where GAG is not trained for this base.
+    pub async fn route_scores(
+        &self,
+        questions: &[String],
+        base: Option<&str>,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<Vec<RouteScore>>> {
+        let model = self.base_model(base, cancel).await?;
+        let (_, sha256) = self.models.verified(&model)?;
+        let panel = self.panel(&model.name.0, &sha256, cancel).await?;
+        let mut all = Vec::with_capacity(questions.len());
+        for question in questions {
+            Question::fresh(question.clone()).check()?;
+            let mut scores = panel.scores(question, cancel).await?;
+            scores.sort_by(|one, other| other.score.total_cmp(&one.score));
+            all.push(scores);
+        }
+        Ok(all)
+    }
+
     /// Notes where a question belongs, for the router: it is one more prototype of that route.
     ///
     /// # Errors

@@ -283,6 +283,14 @@ pub(crate) enum RouteChange {
         #[arg(long, value_name = "ROUTE")]
         to: String,
     },
+    /// Show where questions would go, without answering them.
+    Show {
+        /// The questions.
+        #[arg(required = true)]
+        questions: Vec<String>,
+        #[command(flatten)]
+        base: WithBase,
+    },
     /// Forget a correction.
     Remove {
         /// Its number, as `quartet routes` shows it.

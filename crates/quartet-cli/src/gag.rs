@@ -3,10 +3,11 @@
 use crate::arguments::RouteChange;
 use crate::output::Output;
 use crate::render;
-use quartet_api::Quartet;
 use quartet_api::types::{
     Answer, Artefact, ControlResult, GagReport, GagTrace, Interval, Method, Result, RouteChoice,
+    RouteScore,
 };
+use quartet_api::{CancellationToken, Quartet};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -125,8 +126,28 @@ pub(crate) async fn routes(
     quartet: &Quartet,
     change: Option<RouteChange>,
     output: Output,
+    cancel: &CancellationToken,
 ) -> Result<ExitCode> {
     match change {
+        Some(RouteChange::Show { questions, base }) => {
+            let all = quartet.route_scores(&questions, base.base.as_deref(), cancel).await?;
+            let shown: Vec<_> = questions
+                .iter()
+                .zip(&all)
+                .map(|(question, scores)| json!({ "question": question, "scores": scores }))
+                .collect();
+            output.result(&json!({ "routes": shown }), || {
+                let line = |(question, scores): (&String, &Vec<RouteScore>)| {
+                    let scores: Vec<String> = scores
+                        .iter()
+                        .map(|one| format!("{} {:.3}", render::clean(&one.name), 1.0 - one.score))
+                        .collect();
+                    format!("{}\n  {}\n", render::clean(question), scores.join(" \u{b7} "))
+                };
+                questions.iter().zip(&all).map(line).collect()
+            });
+            return Ok(ExitCode::SUCCESS);
+        }
         Some(RouteChange::Add { question, to }) => {
             let route = quartet.route_named(&to).await?;
             quartet.correct_route(&question, route).await?;

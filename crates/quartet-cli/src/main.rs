@@ -56,7 +56,7 @@ async fn run(command: Command, output: Output) -> Result<ExitCode> {
         }
         Command::Train(arguments) => training::train(&quartet, &arguments, output, &cancel).await,
         Command::Artefacts(arguments) => training::artefacts(&quartet, &arguments, output).await,
-        Command::Routes(arguments) => gag::routes(&quartet, arguments.what, output).await,
+        Command::Routes(arguments) => gag::routes(&quartet, arguments.what, output, &cancel).await,
         Command::Models(arguments) => housekeeping::models(&quartet, &arguments, output),
         Command::Doctor => housekeeping::doctor(&quartet, output).await,
         Command::Search(arguments) => answers::search(&quartet, &arguments, output, &cancel).await,

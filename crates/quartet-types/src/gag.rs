@@ -260,6 +260,9 @@ pub struct GagReport {
     pub visits: u64,
     /// Questions measured on, all in wordings nobody was trained on.
     pub questions: u32,
+    /// How many of them were answered too, for F1.
+    #[serde(default)]
+    pub answered: u32,
     /// Against each control.
     pub controls: Vec<ControlResult>,
     /// The router.

@@ -67,7 +67,9 @@ impl Panel {
             format!("{} {} {gain} {:?}", one.name, one.adapter, one.options)
         };
         let domains: Vec<String> = self.domains.iter().map(domain).collect();
-        format!("{} {} {}", self.general.encoder, self.corrections.len(), domains.join(" "))
+        let corrections: Vec<_> =
+            self.corrections.iter().map(|(route, own)| (route, own)).collect();
+        format!("{} {corrections:?} {}", self.general.encoder, domains.join(" "))
     }
 
     fn domain(&self, domain: CollectionId) -> Result<&Domain> {

@@ -157,6 +157,7 @@ impl GagWork<'_> {
             memories: small(assignment.learnt.len()),
             visits: trained.stage.steps * (recipe.accumulate * recipe.batch) as u64,
             questions: small(rows.len()),
+            answered: small(rows.len().min(self.compared().1)),
             controls: controls(&rows),
             routing,
             stages: vec![report::stage(&trained.stage)],

@@ -88,6 +88,14 @@ pub(crate) async fn answer(
         let mut answer = none::answer(question, ports, options, cancel, sink, started).await?;
         answer.method = Method::Gag;
         answer.gag = Some(plan.trace);
+        if let Some(rewriting) = plan.rewriting {
+            answer.timings.queue_ms += rewriting.queue_ms;
+            answer.timings.prefill_ms += rewriting.prefill_ms;
+            answer.timings.decode_ms += rewriting.decode_ms;
+            answer.usage.tokens_read += rewriting.tokens_read;
+            answer.usage.tokens_written += rewriting.tokens_written;
+            answer.searched_question = Some(rewriting.question);
+        }
         return Ok(answer);
     };
     let mut writing = if options.control == Some(Control::ExpertAlone) {

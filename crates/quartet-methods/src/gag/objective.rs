@@ -14,7 +14,8 @@
 use super::projector::{EPSILON, MIX_BOUND, Shape};
 use quartet_train::{
     Adapters, Control, Decoder, Gradients, KeyValues, Leaves, Loss, Objective, Parameters, Pass,
-    Piece, Places, Tensor, activation, chained, cosine_distance, cross_entropy, rows_at, values,
+    Piece, Places, Tensor, activation, chained, cosine_distance, cross_entropy, rows_at,
+    values_f64,
 };
 use quartet_types::{Error, ErrorCode, GagForm, Result};
 
@@ -223,19 +224,30 @@ impl<'a> Injection<'a> {
         let whole = Pass::new(self.decoder, self.decoder.embed(&pieces)?, &places, &self.none);
         let pass = Pass { earlier: &earlier, control: Some(&self.control), ..whole };
         let Settings { semantic, diversity, .. } = self.settings;
-        let top = |hidden: Tensor<2>| {
+        let has_meaning = with_terms && semantic != 0.0;
+        let mut seen = None;
+        let mut top = |hidden: Tensor<2>| {
             let loss = cross_entropy(self.decoder, hidden.clone(), &targets)?;
-            if !with_terms || semantic == 0.0 {
+            if !has_meaning {
                 return Ok(loss);
             }
+            seen = Some(hidden.clone().without_autodiff());
             let term = self.semantic(leaves, hidden, &answers, &lessons)?;
             join(loss, term, semantic)
         };
-        let loss = if self.settings.is_chained && with_terms {
-            chained(self.decoder, &pass, top)?
+        let mut loss = if self.settings.is_chained && with_terms {
+            chained(self.decoder, &pass, &mut top)?
         } else {
             top(self.decoder.run(&pass)?.hidden)?
         };
+        if self.settings.is_chained
+            && let Some(hidden) = seen
+        {
+            // A chained pass knows the way to the rows alone; the head's is added without its
+            // value, which is counted already.
+            let term = self.semantic(leaves, hidden, &answers, &lessons)?;
+            loss = Loss { value: loss.value, ..join(loss, term, semantic)? };
+        }
         if !with_terms || diversity == 0.0 || slots < 2 {
             return Ok(loss);
         }
@@ -244,7 +256,10 @@ impl<'a> Injection<'a> {
 
     /// Rows of all lessons, `[lessons * slots, to]`: the same as
     /// [`Projector::rows`](super::projector::Projector::rows), in the graph.
-    fn rows(&self, leaves: &Leaves, lessons: &[&Lesson]) -> Result<Tensor<2>> {
+    ///
+    /// # Errors
+    /// `Internal` where a parameter is missing.
+    pub fn rows(&self, leaves: &Leaves, lessons: &[&Lesson]) -> Result<Tensor<2>> {
         let Shape { form, layers, slots, from, .. } = self.shape;
         let compute = self.decoder.compute();
         let count = lessons.len() * slots;
@@ -349,7 +364,7 @@ pub fn diversity_of(rows: &Tensor<2>, slots: usize) -> Tensor<1> {
 }
 
 fn join(loss: Loss, term: Tensor<1>, weight: f64) -> Result<Loss> {
-    let value = f64::from(values(term.clone())?.first().copied().unwrap_or_default());
+    let value = values_f64(term.clone())?.first().copied().unwrap_or_default();
     Ok(Loss { graph: loss.graph + term.mul_scalar(weight), value: loss.value + weight * value })
 }
 

@@ -35,7 +35,7 @@ impl Memorise {
         State::new(self.plan.parameters(self.decoder.architecture(), 11).unwrap())
     }
 
-    pub fn hidden(&self, leaves: &Leaves, sample: usize) -> Result<burn::tensor::Tensor<2>> {
+    pub fn hidden(&self, leaves: &Leaves, sample: usize) -> Result<quartet_train::Tensor<2>> {
         let ids = &self.sequences[sample];
         let adapters = self.plan.adapters(leaves)?;
         let places = Places::consecutive(0..ids.len() as u32);
