@@ -44,7 +44,11 @@ impl Thoughts {
         question: &str,
         options: &GagOptions,
     ) -> Result<Thought> {
-        let expert = adapter.map_or("untaught", |adapter| short(&adapter.0));
+        let Some(adapter) = adapter else {
+            // Only a control asks the untaught; what it says belongs to no expert's folder.
+            return student.think(question, &[], options).await;
+        };
+        let expert = short(&adapter.0);
         let mut hash = sha2::Sha256::new();
         // All that decides what is pooled, and from what.
         hash.update(format!(
@@ -63,11 +67,8 @@ impl Thoughts {
         if let Some(thought) = read(&path) {
             return Ok(thought);
         }
-        let used: Vec<AdapterUse> = adapter
-            .map(|adapter| AdapterUse { adapter: adapter.clone(), scale: 1.0 })
-            .into_iter()
-            .collect();
-        let thought = student.think(question, &used, options).await?;
+        let used = AdapterUse { adapter: adapter.clone(), scale: 1.0 };
+        let thought = student.think(question, &[used], options).await?;
         std::fs::create_dir_all(&folder).map_err(|error| Error::from_io(&error, &folder))?;
         let full = std::fs::read_dir(&folder).map_or(0, Iterator::count) >= MOST;
         if !full {

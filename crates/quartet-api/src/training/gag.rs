@@ -116,6 +116,8 @@ impl GagWork<'_> {
         let training = self
             .injection(&assignment, &memories, &recipe, shape, &reader, &base_sha256, &snapshot)
             .await?;
+        // For whoever tunes the recipe: `examples/tune_projector.rs` reads it.
+        self.folder.store("injection.json", &training)?;
         let stages = [(LISTENING.to_owned(), training.plan.steps)];
         let trainer = Trainer { quartet: self.quartet, stop };
         let request = TrainerRequest::Inject(training.clone());
