@@ -10,8 +10,19 @@ use std::time::{Duration, Instant};
 /// Far longer than anything here takes: a test that hangs must end.
 const PATIENCE: Duration = Duration::from_secs(900);
 const TRAIN: [&str; 13] = [
-    "train", "gag", "--writer", "none", "--passages", "12", "--updates", "2", "--preset", "quick",
-    "--base", "small", "--collection",
+    "train",
+    "gag",
+    "--writer",
+    "none",
+    "--passages",
+    "12",
+    "--updates",
+    "2",
+    "--preset",
+    "quick",
+    "--base",
+    "small",
+    "--collection",
 ];
 
 fn expert_is_installed() -> bool {
@@ -73,7 +84,8 @@ fn an_expert_is_heard_where_it_knows_something_and_nowhere_else() {
 
     // Before there is anything to listen to, it says so, and how to get there.
     let question = "Who keeps the minutes of the council?";
-    let (_, error) = home.failure(&["ask", "--base", "small", "-c", "samples", "-m", "gag", question]);
+    let (_, error) =
+        home.failure(&["ask", "--base", "small", "-c", "samples", "-m", "gag", question]);
     assert_eq!(error["code"], "not_found", "{error:#}");
     assert!(error["hint"].as_str().expect("a hint").contains("train gag"), "{error:#}");
 
@@ -151,7 +163,10 @@ fn an_expert_is_heard_where_it_knows_something_and_nowhere_else() {
 
     // Sent elsewhere, once and for good, and back again.
     let pinned = ask(&home, &["--method", "gag", "--route", "general", question]);
-    assert_eq!((&pinned["gag"]["route"], &pinned["gag"]["pinned"]), (&"general".into(), &true.into()));
+    assert_eq!(
+        (&pinned["gag"]["route"], &pinned["gag"]["pinned"]),
+        (&"general".into(), &true.into())
+    );
     let asked = [question.to_owned()];
     let corrected = home.json(&["routes", "add", question, "--to", "general"]);
     assert_eq!(routes(&home, &asked), ["general"]);

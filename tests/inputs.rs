@@ -29,7 +29,7 @@ fn an_empty_question_and_an_unknown_method_are_refused() {
     let (code, error) = home.failure(&["ask", "Why?", "--method", "magic"]);
     assert_eq!(code, 2);
     has_hint(&error);
-    let (code, _) = home.failure(&["ask", "Why?", "--method", "gag"]);
+    let (code, _) = home.failure(&["ask", "Why?", "--method", "iag"]);
     assert_eq!(code, 7, "not built yet, and says so");
 }
 

@@ -27,6 +27,7 @@
 
 pub mod bootstrap;
 pub mod controls;
+mod differences;
 pub mod evidence;
 pub mod questions;
 pub mod ranking;

@@ -34,23 +34,12 @@ pub(crate) fn encoder_key(quartet: &Quartet, student: &Student) -> Result<String
     Ok(format!("{sha256}+{}+v{VERSION}", student.engine_build()))
 }
 
-/// Prototypes of some questions.
-pub(crate) async fn bank_of(
-    student: &Student,
+/// Prototypes of encoded questions.
+pub(crate) async fn cluster(
     encoder: &str,
-    questions: &[String],
+    vectors: Vec<Vec<f32>>,
     prototypes: usize,
-    cancel: &CancellationToken,
-    on_step: &mut (dyn FnMut(usize) + Send),
 ) -> Result<Bank> {
-    let mut vectors = Vec::with_capacity(questions.len());
-    for (place, question) in questions.iter().enumerate() {
-        if cancel.is_cancelled() {
-            return Err(Error::cancelled());
-        }
-        vectors.push(student.encode(question).await?);
-        on_step(place + 1);
-    }
     let encoder = encoder.to_owned();
     tokio::task::spawn_blocking(move || Bank::cluster(&encoder, &vectors, prototypes))
         .await
@@ -73,12 +62,16 @@ pub(crate) async fn general_bank(
     let bank = match kept {
         Some(bank) => bank,
         None => {
-            let all: Vec<String> = questions()
-                .filter(|(place, _)| place % HELD_OUT_ONE_IN != HELD_OUT_ONE_IN - 1)
-                .map(|(_, question)| question.to_owned())
-                .collect();
-            let made =
-                bank_of(student, encoder, &all, MOST_PROTOTYPES, cancel, &mut |_| {}).await?;
+            let mut vectors = Vec::new();
+            for (place, question) in questions() {
+                if cancel.is_cancelled() {
+                    return Err(Error::cancelled());
+                }
+                if place % HELD_OUT_ONE_IN != HELD_OUT_ONE_IN - 1 {
+                    vectors.push(student.encode(question).await?);
+                }
+            }
+            let made = cluster(encoder, vectors, MOST_PROTOTYPES).await?;
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder).map_err(|error| Error::from_io(&error, folder))?;
             }

@@ -10,7 +10,7 @@ mod banks;
 mod domain;
 mod thoughts;
 
-pub(crate) use banks::{bank_of, encoder_key, general_bank, held_out_of_general};
+pub(crate) use banks::{cluster, encoder_key, general_bank, held_out_of_general};
 pub(crate) use domain::{BANK, Domain, PROJECTOR, listener};
 pub(crate) use thoughts::Thoughts;
 

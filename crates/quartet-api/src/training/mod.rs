@@ -18,6 +18,7 @@ mod passages;
 mod plan;
 mod report;
 mod student;
+mod thinking;
 mod trainer;
 mod verdict;
 pub(crate) mod worker;
