@@ -85,6 +85,9 @@ pub(crate) fn describe(artefact: &Artefact, report: &GagReport) -> String {
     for control in &report.controls {
         let _ = writeln!(text, "    {}", line(control));
     }
+    if let Some(oracle) = report.oracle {
+        let _ = writeln!(text, "    loss  {oracle:.3} had the expert written the right answers");
+    }
     let (asked, right) = report.routing.domain;
     let (everyday, general) = report.routing.general;
     let _ = writeln!(

@@ -218,7 +218,7 @@ mod tests {
     use super::*;
     use crate::evidence::DocumentNames;
     use crate::questions::{ExamQuestion, parse_questions};
-    use crate::result::tests::{answer, hit, trace};
+    use crate::result::tests::{answer, hit};
     use quartet_types::{Answer, Error, ErrorCode, Method, Outcome};
 
     fn refusal() -> Answer {

@@ -265,6 +265,10 @@ pub struct GagReport {
     pub answered: u32,
     /// Against each control.
     pub controls: Vec<ControlResult>,
+    /// Loss of the right answer, in nats per token, had the expert written it: about the least
+    /// that these rows and this projector could reach. Never trained on.
+    #[serde(default)]
+    pub oracle: Option<f64>,
     /// The router.
     pub routing: RoutingReport,
     /// The stage of training.

@@ -459,8 +459,15 @@ export type GagReport = {
   visits: number,
   /** Questions measured on, all in wordings nobody was trained on. */
   questions: number,
+  /** How many of them were answered too, for F1. */
+  answered: number,
   /** Against each control. */
   controls: Array<ControlResult>,
+  /**
+   * Loss of the right answer, in nats per token, had the expert written it: about the least
+   * that these rows and this projector could reach. Never trained on.
+   */
+  oracle: number | null,
   /** The router. */
   routing: RoutingReport,
   /** The stage of training. */
@@ -945,6 +952,11 @@ export type Settings = {
   threads: number,
   /** Layers of the base model to put on a GPU; -1 means all that fit. */
   gpu_layers: number,
+  /**
+   * GAG: by how much a domain must be nearer to a question than the general route (cosine, 0
+   * to 1); 0 takes the nearest, as the paper does.
+   */
+  route_margin: number,
   /** Longest a single PDF may take to read, in seconds. */
   pdf_seconds: number,
   /** Language of the window: `auto`, `en` or `de`. */

@@ -21,8 +21,8 @@ use quartet_methods::gag::Listener;
 use quartet_methods::gag::router::Bank;
 use quartet_methods::{Experts, Thought};
 use quartet_types::{
-    ArtefactKind, CollectionId, Error, ErrorCode, Generation, Result, RouteChoice, RouteScore,
-    Sha256,
+    ArtefactKind, CollectionId, EmbeddingRows, Error, ErrorCode, Generation, Result, RouteChoice,
+    RouteScore, Sha256,
 };
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -78,6 +78,19 @@ impl Panel {
             Error::new(ErrorCode::NotFound, "there is no expert on this collection")
                 .hint("`quartet train gag` makes one.")
         })
+    }
+
+    /// The rows the base would be given, had the expert written this answer.
+    pub(crate) async fn oracle(
+        &self,
+        domain: CollectionId,
+        question: &str,
+        answer: &str,
+    ) -> Result<Option<EmbeddingRows>> {
+        let domain = self.domain(domain)?;
+        let used = [domain.used()];
+        let memory = self.student.think_of(question, answer, &used, &domain.options).await?;
+        Ok(memory.map(|memory| domain.listener.rows(&memory)))
     }
 
     /// A route's score: its nearest prototype, or the nearest question that people sent there.

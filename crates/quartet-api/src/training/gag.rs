@@ -12,7 +12,6 @@ use super::verdict::{compare, controls};
 use super::worker::{TrainerReply, TrainerRequest};
 use super::{GagRequest, verdict};
 use crate::Quartet;
-use crate::answering::NoDocuments;
 use crate::engine::BaseReader;
 use crate::experts::{BANK, Domain, PROJECTOR, Panel, held_out_of_general, listener};
 use crate::keeping::OnProgress;
@@ -24,7 +23,7 @@ use quartet_methods::gag::projector::Shape;
 use quartet_methods::gag::recipe::{InjectionRecipe, develop_or_test};
 use quartet_methods::gag::router::{Bank, best};
 use quartet_methods::gag::training::InjectionTraining;
-use quartet_methods::{Experts, Ports, Reader};
+use quartet_methods::{Experts, Reader};
 use quartet_train::read_artefact;
 use quartet_types::{
     Artefact, ArtefactKind, Collection, Error, ErrorCode, ExpertReport, GagForm, GagReport, Result,
@@ -157,6 +156,7 @@ impl GagWork<'_> {
             questions: small(rows.len()),
             answered: small(rows.len().min(self.compared().1)),
             controls: controls(&rows),
+            oracle: verdict::oracle(&rows),
             routing,
             stages: vec![report::stage(&trained.stage)],
             seconds: pace.spent(),
@@ -344,10 +344,10 @@ impl GagWork<'_> {
         reader: &BaseReader,
         pace: &Pace<'_>,
     ) -> Result<Vec<verdict::Row>> {
-        let ports = Ports { reader, searcher: &NoDocuments, experts: panel };
         let answered = self.compared().1;
         let stop = self.lease.stop();
-        compare(self.collection.id, &assignment.tested, answered, &ports, self.folder, pace, stop)
+        let both = (reader, panel);
+        compare(self.collection.id, &assignment.tested, answered, both, self.folder, pace, stop)
             .await
     }
 

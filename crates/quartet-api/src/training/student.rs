@@ -4,7 +4,7 @@ use crate::engine::{Engine, unexpected};
 use crate::models::InstalledModel;
 use quartet_methods::Thought;
 use quartet_methods::expert::{Lesson, Turns};
-use quartet_methods::gag::memory::{pool, tap_of};
+use quartet_methods::gag::memory::{Memory, pool, tap_of};
 use quartet_methods::gag::router::mean_of_rows;
 use quartet_train::TextSample;
 use quartet_types::{
@@ -127,6 +127,41 @@ impl Student {
             false => None,
         };
         Ok(Thought { memory, text: generation.text.trim().to_owned(), usage, cached: false })
+    }
+
+    /// As [`Student::think`], had it written this answer.
+    pub(crate) async fn think_of(
+        &self,
+        question: &str,
+        answer: &str,
+        adapters: &[AdapterUse],
+        options: &GagOptions,
+    ) -> Result<Option<Memory>> {
+        let answer = self.turns.plain(answer);
+        let rows = self.tokens(std::slice::from_ref(&answer), true).await?.remove(0).len();
+        let Prompt::Raw(mut pieces) = self.turns.prompt(question) else {
+            return Err(Error::internal("a turn that is no raw prompt"));
+        };
+        pieces.push(Segment::Text(answer));
+        let mut request = GenerationRequest::new(self.model.clone(), Prompt::Raw(pieces));
+        request.adapters = adapters.to_vec();
+        request.limits.max_tokens = 1;
+        request.limits.context = Some(CONTEXT);
+        for from_end in &options.readout {
+            let tap = tap_of(*from_end, self.description.layers)?;
+            request.taps.push(TapUse { tap, rows: TapRows::Prompt });
+        }
+        let width = self.width();
+        let last = |values: Vec<f32>| {
+            let start = values.len().saturating_sub(rows * width);
+            values.get(start..).unwrap_or(&[]).to_vec()
+        };
+        let taps = self.generate(request).await?.taps;
+        let readings: Vec<Vec<f32>> = taps.into_iter().map(|one| last(one.values)).collect();
+        if rows == 0 {
+            return Ok(None);
+        }
+        pool(&readings, width, options).map(Some)
     }
 
     /// What the engine puts before a prompt: all that is there besides the prompt's own tokens.

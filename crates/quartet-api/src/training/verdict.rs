@@ -2,10 +2,14 @@
 
 use super::folder::WorkFolder;
 use super::pace::{Detail, Pace};
+use crate::answering::NoDocuments;
+use crate::engine::BaseReader;
+use crate::experts::Panel;
 use quartet_exam::bootstrap::{RESAMPLES, Ratio, SEED, intervals, paired_interval};
 use quartet_exam::text::f1;
 use quartet_methods::expert::Exchange;
-use quartet_methods::{Options, Ports, Question, likelihood};
+use quartet_methods::gag::answering::filled;
+use quartet_methods::{Options, Ports, Question, Reader, likelihood};
 use quartet_types::{
     CollectionId, Control, ControlResult, Error, Interval, Method, ProgressUnit, Result,
     RouteChoice,
@@ -16,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The method itself among its controls.
 const WHOLE: &str = "whole";
+/// The whole, had the expert written the right answer.
+const ORACLE: &str = "oracle";
 /// The base alone.
 const NONE: &str = "none";
 /// Loss of the right answer, in nats per token.
@@ -55,12 +61,13 @@ pub(super) async fn compare(
     domain: CollectionId,
     asked: &[Exchange],
     answered: usize,
-    ports: &Ports<'_>,
+    (reader, panel): (&BaseReader, &Panel),
     folder: &WorkFolder,
     pace: &Pace<'_>,
     cancel: &CancellationToken,
 ) -> Result<Vec<Row>> {
     const FILE: &str = "compared.json";
+    let ports = &Ports { reader, searcher: &NoDocuments, experts: panel };
     let mut rows: Vec<Row> = folder.load(FILE)?.unwrap_or_default();
     rows.truncate(asked.len());
     for (place, exchange) in asked.iter().enumerate().skip(rows.len()) {
@@ -83,6 +90,12 @@ pub(super) async fn compare(
             if let Some(loss) = loss {
                 row.note(NLL, control.map_or(WHOLE, Control::as_str), loss);
             }
+        }
+        if let Some(rows) = panel.oracle(domain, &question.text, &exchange.answer).await? {
+            let prompt = filled(&question.text, rows);
+            let scores = reader.score(prompt, gold.to_vec(), cancel).await?.concat();
+            let sum: f64 = scores.iter().map(|score| f64::from(*score)).sum();
+            row.note(ORACLE, WHOLE, -sum / scores.len().max(1) as f64);
         }
         let plain = of(None);
         if let Some(loss) = likelihood(Method::None, &question, gold, ports, &plain, cancel).await?
@@ -108,6 +121,12 @@ pub(super) async fn compare(
         pace.tell(done, total, ProgressUnit::Questions, Detail::Nothing).await;
     }
     Ok(rows)
+}
+
+/// The mean loss, had the expert written the right answers.
+pub(super) fn oracle(rows: &[Row]) -> Option<f64> {
+    let score = |row: &Row| row.scores.get(ORACLE)?.get(WHOLE).copied();
+    Ratio::mean_of(rows.iter().map(score)).value()
 }
 
 /// The method against each control, with intervals over questions.

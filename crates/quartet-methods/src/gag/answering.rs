@@ -1,6 +1,6 @@
 //! Answering: route, think, project, answer; and the same with a part taken away.
 
-use super::memory::{Channels, stabilise};
+use super::memory::{Channels, Memory, stabilise};
 use super::projector::Projector;
 use super::router::best;
 use crate::follow_up::{Rewriting, stand_alone};
@@ -37,6 +37,18 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Rows for the base of a memory as the expert gave it.
+    #[must_use]
+    pub fn rows(&self, memory: &Memory) -> EmbeddingRows {
+        let values = self.projector.rows(&self.stable(memory));
+        let width = u32::try_from(self.projector.shape().to).unwrap_or(u32::MAX);
+        EmbeddingRows { values, width }
+    }
+
+    fn stable(&self, memory: &Memory) -> Vec<f32> {
+        stabilise(memory, self.channels.as_ref(), self.form())
+    }
+
     fn form(&self) -> GagForm {
         self.projector.shape().form
     }
@@ -218,9 +230,7 @@ async fn plan(
     };
     let projecting = Instant::now();
     let stable = |listener: &Listener| {
-        memory.as_ref().map_or_else(Vec::new, |memory| {
-            stabilise(memory, listener.channels.as_ref(), listener.form())
-        })
+        memory.as_ref().map_or_else(Vec::new, |memory| listener.stable(memory))
     };
     let shape = listener.projector.shape();
     let values = match options.control {

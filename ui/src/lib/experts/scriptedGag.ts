@@ -64,6 +64,8 @@ export function gagReport(over: Partial<GagReport> = {}): GagReport {
     memories: 640,
     visits: 2560,
     questions: 96,
+    answered: 40,
+    oracle: 1.42,
     controls: carrying,
     routing: { prototypes: 32, routes: 3, domain: [60, 59], general: [100, 100] },
     stages: [{ name: 'listening', curve: curve(80), is_early: false }],

@@ -95,6 +95,7 @@ export function settingsView(over: Partial<SettingsView['settings']> = {}): Sett
     context: 4096,
     threads: 0,
     gpu_layers: -1,
+    route_margin: 0,
     pdf_seconds: 600,
     language: 'en',
     theme: 'auto',

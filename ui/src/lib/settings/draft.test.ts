@@ -7,6 +7,7 @@ const settings: Settings = {
   context: 4096,
   threads: 0,
   gpu_layers: -1,
+  route_margin: 0,
   pdf_seconds: 600,
   language: 'auto',
   theme: 'auto',

@@ -12,7 +12,7 @@ export type Complaint =
 /** A number as it stands in its field, which may be no number at all. */
 export type Draft = { [K in Field]: Settings[K] extends number ? string : Settings[K] };
 
-export const NUMBERS = ['context', 'threads', 'gpu_layers', 'pdf_seconds'] as const;
+export const NUMBERS = ['context', 'threads', 'gpu_layers', 'route_margin', 'pdf_seconds'] as const;
 export type NumberField = (typeof NUMBERS)[number];
 
 /** Settings that make the engine load its model again. */
@@ -23,6 +23,7 @@ const LIMITS: Record<NumberField, { low: number; high?: number }> = {
   context: { low: 512, high: 2 ** 20 },
   threads: { low: 0, high: 1024 },
   gpu_layers: { low: -1, high: 10_000 },
+  route_margin: { low: 0, high: 1 },
   pdf_seconds: { low: 1 },
 };
 
@@ -33,6 +34,7 @@ export function draftOf(settings: Settings): Draft {
     context: String(settings.context),
     threads: String(settings.threads),
     gpu_layers: String(settings.gpu_layers),
+    route_margin: String(settings.route_margin),
     pdf_seconds: String(settings.pdf_seconds),
   };
 }
@@ -42,7 +44,7 @@ export function complaintAbout(field: NumberField, text: string): Complaint | nu
   const trimmed = text.trim();
   const value = Number(trimmed);
   if (trimmed === '' || !Number.isFinite(value)) return { reason: 'not_a_number' };
-  if (!Number.isInteger(value)) return { reason: 'not_whole' };
+  if (field !== 'route_margin' && !Number.isInteger(value)) return { reason: 'not_whole' };
   const { low, high } = LIMITS[field];
   if (high === undefined) return value < low ? { reason: 'too_small', low } : null;
   return value < low || value > high ? { reason: 'out_of_range', low, high } : null;
@@ -66,6 +68,7 @@ export function settingsOf(draft: Draft): Settings | null {
     context: Number(draft.context),
     threads: Number(draft.threads),
     gpu_layers: Number(draft.gpu_layers),
+    route_margin: Number(draft.route_margin),
     pdf_seconds: Number(draft.pdf_seconds),
   };
 }

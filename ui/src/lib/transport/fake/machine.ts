@@ -44,6 +44,7 @@ export function fakeMachine(jobs: FakeJobs): Handlers {
     context: 4096,
     threads: 0,
     gpu_layers: -1,
+    route_margin: 0,
     pdf_seconds: 60,
     language: 'auto',
     theme: 'auto',
