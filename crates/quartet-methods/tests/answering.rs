@@ -1,7 +1,7 @@
 //! Whole answers with a scripted reader and a scripted search.
 
 use async_trait::async_trait;
-use quartet_methods::{Options, Ports, Question, Reader, Searcher, Turn, answer};
+use quartet_methods::{NoExperts, Options, Ports, Question, Reader, Searcher, Turn, answer};
 use quartet_types::{
     Answer, AnswerEvent, ChunkId, DocumentId, EngineEvent, ErrorCode, Generation,
     GenerationRequest, Message, Method, ModelDescription, ModelId, Outcome, PageNumber, PageSpan,
@@ -172,7 +172,7 @@ async fn ask(
     search: &ScriptedSearch,
 ) -> (Result<Answer>, Vec<AnswerEvent>) {
     let mut events = Vec::new();
-    let ports = Ports { reader, searcher: search };
+    let ports = Ports { reader, searcher: search, experts: &NoExperts };
     let answer = answer(
         method,
         &question,
@@ -275,7 +275,7 @@ async fn empty_questions_and_methods_to_come_are_typed_errors() {
     let search = ScriptedSearch::new(&[LIGHTS]);
     let (empty, _) = ask(Method::Rag, Question::fresh(" ?\n"), &reader, &search).await;
     assert_eq!(empty.unwrap_err().code, ErrorCode::InvalidInput);
-    for method in [Method::Gag, Method::Iag, Method::Imprag] {
+    for method in [Method::Iag, Method::Imprag] {
         let (answer, _) = ask(method, Question::fresh("Who?"), &reader, &search).await;
         let error = answer.unwrap_err();
         assert_eq!(error.code, ErrorCode::NotSupported);
@@ -356,7 +356,7 @@ async fn a_cancelled_answer_stops() {
     let search = ScriptedSearch::new(&[LIGHTS]);
     let cancel = CancellationToken::new();
     cancel.cancel();
-    let ports = Ports { reader: &reader, searcher: &search };
+    let ports = Ports { reader: &reader, searcher: &search, experts: &NoExperts };
     let outcome = answer(
         Method::Rag,
         &Question::fresh("How high?"),

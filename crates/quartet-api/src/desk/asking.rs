@@ -37,21 +37,39 @@ impl Desk {
                 status.state = MethodState::NotBuilt;
                 status.needs = Some("This version of Quartet cannot train it yet.".to_owned());
             } else if method == Method::Gag {
-                let artefacts = quartet.artefacts(Some(&request.collection)).await?;
                 // It can be trained again at any time: for another base, or from other documents.
                 status.can_start = collection.ready_documents > 0;
-                if !artefacts.iter().any(|artefact| artefact.kind == ArtefactKind::Gag) {
-                    status.state = MethodState::NeedsTraining;
-                    status.needs = Some(
+                let artefacts = quartet.artefacts(Some(&request.collection)).await?;
+                let trained = artefacts.iter().find(|one| one.kind == ArtefactKind::Gag);
+                let base = self.current_base();
+                status.needs = match trained {
+                    None => Some(
                         "An expert on this collection, and a base that has learnt to listen to it."
                             .to_owned(),
-                    );
+                    ),
+                    Some(one) => base.filter(|base| *base != one.model).map(|base| {
+                        format!(
+                            "It was trained for the base `{}`; `{base}` answers here.",
+                            one.model
+                        )
+                    }),
+                };
+                if status.needs.is_some() {
+                    status.state = MethodState::NeedsTraining;
                     status.estimate_seconds = Some(GAG_SECONDS);
                 }
             }
             all.push(status);
         }
         Ok(all)
+    }
+
+    /// The name of the base that answers here, as far as that is known without measuring.
+    fn current_base(&self) -> Option<String> {
+        let quartet = self.quartet();
+        let set = quartet.settings().base.clone();
+        let chosen = || quartet.machine_profile().map(|profile| profile.base);
+        self.base.clone().or_else(|| if set == "auto" { chosen() } else { Some(set) })
     }
 
     pub(super) async fn ask(self: &Arc<Self>, request: AskTurn) -> Result<TurnHead> {

@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Questions that are scored, and of these answered, at most: quick, standard, thorough.
-const COMPARED: [(usize, usize); 3] = [(24, 12), (80, 40), (200, 120)];
+const COMPARED: [(usize, usize); 3] = [(24, 12), (60, 30), (200, 120)];
 /// Questions whose loss decides which evaluation is the best, at most.
 const DEVELOPED_ON: usize = 40;
 
