@@ -26,6 +26,8 @@ pub struct ExamRequest {
     pub collection: String,
     /// The base model; `None` takes the one chosen for this machine.
     pub base: Option<String>,
+    /// For GAG: the route of every question; `None` leaves it to the router.
+    pub route: Option<quartet_types::RouteChoice>,
     /// Ask only so many questions: a fixed sample over all kinds.
     pub limit: Option<usize>,
     /// Seed of the sample.
@@ -97,7 +99,8 @@ impl Quartet {
                 cancel,
                 on_loading,
             )
-            .await?;
+            .await?
+            .with_route(request.route);
         let fingerprint = match self.find_collection(&request.collection).await {
             Ok(collection) => Some(self.library.fingerprint(collection.id).await?),
             Err(error) if error.code == ErrorCode::NotFound => None,

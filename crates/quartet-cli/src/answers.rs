@@ -110,7 +110,12 @@ pub(crate) async fn exam(
     if arguments.controls && methods.iter().all(|contestant| contestant.control.is_none()) {
         output.remark("None of these methods has controls.");
     }
+    let route = match &arguments.route {
+        Some(name) => Some(quartet.route_named(name).await?),
+        None => None,
+    };
     let request = ExamRequest {
+        route,
         questions: arguments.questions.clone(),
         methods,
         collection: arguments.collection.collection.clone(),

@@ -187,6 +187,9 @@ pub(crate) struct Compare {
 
 #[derive(Debug, Args)]
 pub(crate) struct Exam {
+    /// For GAG: `general` or a collection for every question, instead of the router.
+    #[arg(long, value_name = "ROUTE")]
+    pub(crate) route: Option<String>,
     /// Question files: JSON lines as described in README, or SQuAD 2.0 JSON.
     #[arg(long, required = true, value_name = "FILE", num_args = 1..)]
     pub(crate) questions: Vec<PathBuf>,

@@ -37,6 +37,18 @@ pub enum SlotPooling {
     Mean,
 }
 
+/// How questions are routed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum RouterForm {
+    /// As published: the untaught expert encodes, at most 32 prototypes, the nearest counts.
+    Prototypes,
+    /// The embedder encodes, every question, chunk and sentence is a prototype, and the three
+    /// nearest count.
+    #[default]
+    Neighbours,
+}
+
 /// How a GAG artefact is made. Everything that leaves the paper is a field here with a value
 /// that keeps to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
@@ -58,6 +70,9 @@ pub struct GagOptions {
     pub match_scale: bool,
     /// Train the projector on wordings that the expert was not taught. The paper does not.
     pub cross_fit: bool,
+    /// How questions find it.
+    #[serde(default)]
+    pub router: RouterForm,
     /// Tokens the expert writes, at most.
     pub background_tokens: u32,
     /// Weight of the semantic loss.
@@ -78,6 +93,7 @@ impl GagOptions {
             standardise: true,
             match_scale: true,
             cross_fit: true,
+            router: RouterForm::Neighbours,
             background_tokens: 48,
             semantic: 0.01,
             diversity: 0.001,
@@ -106,6 +122,7 @@ impl GagOptions {
             standardise: false,
             match_scale: false,
             cross_fit: false,
+            router: RouterForm::Prototypes,
             background_tokens: 640,
             ..Self::new(form)
         }

@@ -54,7 +54,7 @@ pub use engine::{
 pub use error::{Error, ErrorCode, Result};
 pub use gag::{
     ControlResult, GagForm, GagOptions, GagReport, GagTrace, Interval, NamedOption, RouteChoice,
-    RouteCorrection, RouteScore, RoutingReport, SlotPooling,
+    RouteCorrection, RouteScore, RouterForm, RoutingReport, SlotPooling,
 };
 pub use generation::{
     AdapterUse, EmbeddingRows, Generation, GenerationLimits, GenerationRequest, Grammar, Message,

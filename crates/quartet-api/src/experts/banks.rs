@@ -1,6 +1,7 @@
 //! Banks of prototypes: the general one, which comes with the program, and how any is made.
 
 use super::domain::read_bank;
+use super::encoder::Encoder;
 use crate::Quartet;
 use crate::models::write_atomically;
 use crate::training::Student;
@@ -13,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 const QUESTIONS: &str = include_str!("../../../../assets/general/questions.v1.txt");
 /// Of so many everyday questions one is kept out of the bank, to measure on.
 const HELD_OUT_ONE_IN: usize = 8;
-/// Raised when the way questions are encoded changes.
-const VERSION: u32 = 1;
+/// Questions that are encoded at once.
+const TEXTS_AT_ONCE: usize = 32;
 
 fn questions() -> impl Iterator<Item = (usize, &'static str)> {
     let all = QUESTIONS.lines().map(str::trim);
@@ -27,51 +28,31 @@ pub(crate) fn held_out_of_general() -> Vec<&'static str> {
     held.map(|(_, question)| question).collect()
 }
 
-/// What vectors depend on: the model that encodes, the build of the engine, the way.
-pub(crate) fn encoder_key(quartet: &Quartet, student: &Student) -> Result<String> {
-    let model = quartet.models.find(student.name())?;
-    let (_, sha256) = quartet.models.verified(&model)?;
-    Ok(format!("{sha256}+{}+v{VERSION}", student.engine_build()))
-}
-
-/// Prototypes of encoded questions.
-pub(crate) async fn cluster(
-    encoder: &str,
-    vectors: Vec<Vec<f32>>,
-    prototypes: usize,
-) -> Result<Bank> {
-    let encoder = encoder.to_owned();
-    tokio::task::spawn_blocking(move || Bank::cluster(&encoder, &vectors, prototypes))
-        .await
-        .map_err(|error| Error::internal(error.to_string()))?
-}
-
 /// The bank of the general route: made once for each encoder, then kept.
 pub(crate) async fn general_bank(
     quartet: &Quartet,
     student: &Student,
-    encoder: &str,
+    encoder: &Encoder,
     cancel: &CancellationToken,
 ) -> Result<Arc<Bank>> {
     let known = quartet.general.lock().ok().and_then(|known| known.clone());
-    if let Some(known) = known.filter(|known| known.encoder == encoder) {
+    if let Some(known) = known.filter(|known| known.encoder == encoder.key()) {
         return Ok(known);
     }
-    let path = quartet.paths.data.join("routes").join("general.json");
-    let kept = read_bank(&path).ok().filter(|bank| bank.encoder == encoder);
+    let path = quartet.paths.data.join("routes").join(encoder.file());
+    let kept = read_bank(&path).ok().filter(|bank| bank.encoder == encoder.key());
     let bank = match kept {
         Some(bank) => bank,
         None => {
-            let mut vectors = Vec::new();
-            for (place, question) in questions() {
-                if cancel.is_cancelled() {
-                    return Err(Error::cancelled());
-                }
-                if place % HELD_OUT_ONE_IN != HELD_OUT_ONE_IN - 1 {
-                    vectors.push(student.encode(question).await?);
-                }
+            let all: Vec<String> = questions()
+                .filter(|(place, _)| place % HELD_OUT_ONE_IN != HELD_OUT_ONE_IN - 1)
+                .map(|(_, question)| question.to_owned())
+                .collect();
+            let mut vectors = Vec::with_capacity(all.len());
+            for texts in all.chunks(TEXTS_AT_ONCE) {
+                vectors.extend(encoder.encode(student, texts, cancel).await?);
             }
-            let made = cluster(encoder, vectors, MOST_PROTOTYPES).await?;
+            let made = encoder.bank(vectors, MOST_PROTOTYPES).await?;
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder).map_err(|error| Error::from_io(&error, folder))?;
             }

@@ -8,10 +8,12 @@
 
 mod banks;
 mod domain;
+mod encoder;
 mod thoughts;
 
-pub(crate) use banks::{cluster, encoder_key, general_bank, held_out_of_general};
+pub(crate) use banks::{general_bank, held_out_of_general};
 pub(crate) use domain::{BANK, Domain, PROJECTOR, listener};
+pub(crate) use encoder::Encoder;
 pub(crate) use thoughts::Thoughts;
 
 use crate::Quartet;
@@ -32,8 +34,9 @@ const GENERAL: &str = "general";
 
 /// Every expert that the base in use can listen to, behind one router.
 pub(crate) struct Panel {
-    /// The model that encodes questions, and all experts are adapters of.
+    /// The model that all experts are adapters of.
     student: Student,
+    encoder: Encoder,
     general: Arc<Bank>,
     domains: Vec<Arc<Domain>>,
     /// Routes put right by people, with the vectors of their questions.
@@ -45,19 +48,19 @@ impl Panel {
     /// A panel of these domains. All have the same expert model.
     pub(crate) async fn new(
         quartet: &Quartet,
-        student: Student,
+        (student, encoder): (Student, Encoder),
         domains: Vec<Arc<Domain>>,
         cancel: &CancellationToken,
     ) -> Result<Self> {
-        let encoder = encoder_key(quartet, &student)?;
         let general = general_bank(quartet, &student, &encoder, cancel).await?;
         let mut corrections = Vec::new();
         for correction in quartet.library.route_corrections().await? {
-            let vector = student.encode(&correction.question).await?;
-            corrections.push((correction.route, vector));
+            let question = std::slice::from_ref(&correction.question);
+            let vector = encoder.encode(&student, question, cancel).await?.pop();
+            corrections.extend(vector.map(|vector| (correction.route, vector)));
         }
         let thoughts = Thoughts::new(&quartet.paths.data);
-        Ok(Self { student, general, domains, corrections, thoughts })
+        Ok(Self { student, encoder, general, domains, corrections, thoughts })
     }
 
     /// What answers depend on: the experts, their projectors and the router.
@@ -103,8 +106,10 @@ impl Panel {
 
 #[async_trait]
 impl Experts for Panel {
-    async fn scores(&self, question: &str, _: &CancellationToken) -> Result<Vec<RouteScore>> {
-        let vector = self.student.encode(question).await?;
+    async fn scores(&self, question: &str, cancel: &CancellationToken) -> Result<Vec<RouteScore>> {
+        let question = [question.to_owned()];
+        let vectors = self.encoder.encode(&self.student, &question, cancel).await?;
+        let vector = vectors.into_iter().next().unwrap_or_default();
         let general = RouteScore {
             route: RouteChoice::General,
             name: GENERAL.to_owned(),
@@ -198,6 +203,15 @@ impl Quartet {
         for domain in &domains {
             domain.load(&student).await?;
         }
-        Panel::new(self, student, domains, cancel).await
+        let encoder = Encoder::of(self, first.options.router, &student, cancel).await?;
+        // Vectors of different encoders cannot be compared.
+        if let Some(other) = domains.iter().find(|domain| domain.bank.encoder != encoder.key()) {
+            return Err(Error::new(
+                ErrorCode::Corrupt,
+                format!("the prototypes of GAG on `{}` are of another encoder", other.name),
+            )
+            .hint("Run `quartet train gag` on that collection again."));
+        }
+        Panel::new(self, (student, encoder), domains, cancel).await
     }
 }

@@ -13,7 +13,7 @@ use super::worker::{TrainerReply, TrainerRequest};
 use super::{GagRequest, verdict};
 use crate::Quartet;
 use crate::engine::BaseReader;
-use crate::experts::{BANK, Domain, PROJECTOR, Panel, held_out_of_general, listener};
+use crate::experts::{BANK, Domain, Encoder, PROJECTOR, Panel, held_out_of_general, listener};
 use crate::keeping::OnProgress;
 use crate::models::write_atomically;
 use quartet_library::{JobLease, StoredArtefact};
@@ -50,6 +50,8 @@ pub(super) struct Assignment {
     tested: Vec<Exchange>,
     /// The domain's prototypes come from these.
     pub(super) questions: Vec<String>,
+    /// Those of them that a person might ask.
+    pub(super) natural: Vec<String>,
     writer: Option<String>,
 }
 
@@ -140,7 +142,9 @@ impl GagWork<'_> {
         for other in &domains {
             other.load(&student).await?;
         }
-        let panel = Panel::new(self.quartet, student, domains, stop).await?;
+        let encoder =
+            Encoder::of(self.quartet, self.request.options.router, &student, stop).await?;
+        let panel = Panel::new(self.quartet, (student, encoder), domains, stop).await?;
         let routing = self.routing(&panel, &domain, &assignment).await?;
         let rows = self.compare(&assignment, &panel, &reader, &pace).await?;
         pace.end();
@@ -243,6 +247,7 @@ impl GagWork<'_> {
             develop: Vec::new(),
             tested: Vec::new(),
             questions: Vec::new(),
+            natural: Vec::new(),
             writer,
         };
         for wordings in material.questions {
@@ -256,6 +261,7 @@ impl GagWork<'_> {
             };
             made.learnt.extend(learnt.iter().map(exchange));
             made.questions.extend(wordings.trained.iter().chain(&wordings.listened).cloned());
+            made.natural.extend(wordings.natural.iter().cloned());
             for question in &wordings.held_out {
                 let part =
                     if develop_or_test(question) { &mut made.develop } else { &mut made.tested };
@@ -297,7 +303,10 @@ impl GagWork<'_> {
             if artefact.kind == ArtefactKind::Gag
                 && artefact.collection != self.collection.id
                 && artefact.model_sha256 == *base
-                && artefact.gag.as_ref().is_some_and(|gag| gag.expert_model_sha256 == *expert)
+                && artefact.gag.as_ref().is_some_and(|gag| {
+                    gag.expert_model_sha256 == *expert
+                        && gag.options.router == self.request.options.router
+                })
                 // One that is stale is nobody's competitor.
                 && let Ok(domain) = self.quartet.domain_of(one, &stored).await
             {

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use quartet_methods::Reader;
 use quartet_methods::expert::{Wordings, in_passing};
 use quartet_synth::{
-    Journal, Part, Progress, Recipe, RowKind, Sink, Study, StudyReport, StudyRow, WorkItem,
-    journal, share_of,
+    Journal, Part, Progress, Recipe, RowKind, RowSource, Sink, Study, StudyReport, StudyRow,
+    WorkItem, Writer, journal, share_of,
 };
 use quartet_types::{Error, Passage, Preset, ProgressUnit, Result};
 use std::fs::{self, OpenOptions};
@@ -103,10 +103,21 @@ fn wordings(row: &StudyRow) -> Option<Wordings> {
     Some(Wordings {
         chunk: row.provenance.chunk,
         trained,
+        natural: natural(row),
         listened: vec![listened],
         held_out: of(Part::Test),
         answer: row.answer.clone(),
     })
+}
+
+/// Questions as a person might ask them: none with a gap or about a heading, none held out.
+fn natural(row: &StudyRow) -> Vec<String> {
+    if matches!(row.source, RowSource::Cloze | RowSource::Heading) {
+        return Vec::new();
+    }
+    let others = row.paraphrases.iter().filter(|one| one.part == Part::Train);
+    let others = others.filter(|one| one.by == Writer::Model).map(|one| one.text.clone());
+    std::iter::once(row.question.clone()).chain(others).collect()
 }
 
 fn read(file: &Path) -> Result<Journal> {

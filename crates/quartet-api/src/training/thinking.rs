@@ -8,18 +8,23 @@ use super::pace::{Detail, Pace, THINKING};
 use super::plan::spread;
 use super::student::Student;
 use crate::engine::BaseReader;
-use crate::experts::{PROJECTOR, Thoughts, cluster, encoder_key, general_bank};
+use crate::experts::{Encoder, PROJECTOR, Thoughts, general_bank};
 use quartet_library::{Embedder, StoredArtefact};
 use quartet_methods::Reader;
 use quartet_methods::gag::projector::Shape;
 use quartet_methods::gag::recipe::InjectionRecipe;
 use quartet_methods::gag::router::{Bank, prototypes_of_domain};
 use quartet_methods::gag::training::InjectionTraining;
+use quartet_methods::text::{one_line, sentences};
 use quartet_train::{Origin, Parameters, Source, write_artefact};
-use quartet_types::{Error, ProgressUnit, Result, Sha256};
+use quartet_types::{Error, ProgressUnit, Result, RouterForm, Sha256};
 
-/// Questions of a domain that its prototypes are made from, at most.
-const MOST_OF_DOMAIN: usize = 1_500;
+/// Texts that a domain is known by, at most.
+const MOST_OF_DOMAIN: usize = 4_000;
+/// Texts that are encoded at once.
+const TEXTS_AT_ONCE: usize = 32;
+/// Shorter sentences say nothing of what they are about.
+const FEWEST_WORDS: usize = 5;
 
 /// Pooled states, with the place of their question.
 #[derive(Debug, Default)]
@@ -39,8 +44,8 @@ impl GagWork<'_> {
         pace: &Pace<'_>,
     ) -> Result<(Memories, Bank)> {
         let stop = self.lease.stop();
-        let questions = spread(&assignment.questions, MOST_OF_DOMAIN);
-        let total = (assignment.learnt.len() + assignment.develop.len() + questions.len()) as u64;
+        let texts = spread(&self.known_texts(assignment).await?, MOST_OF_DOMAIN);
+        let total = (assignment.learnt.len() + assignment.develop.len() + texts.len()) as u64;
         pace.begin(THINKING, 0);
         let thoughts = Thoughts::new(&self.quartet.paths.data);
         let mut done = 0;
@@ -62,19 +67,37 @@ impl GagWork<'_> {
                 pace.tell(done, total, ProgressUnit::Questions, Detail::Nothing).await;
             }
         }
-        let encoder = encoder_key(self.quartet, student)?;
+        let encoder = Encoder::of(self.quartet, self.request.options.router, student, stop).await?;
         general_bank(self.quartet, student, &encoder, stop).await?;
-        let mut vectors = Vec::with_capacity(questions.len());
-        for question in &questions {
-            if stop.is_cancelled() {
-                return Err(Error::cancelled());
-            }
-            vectors.push(student.encode(question).await?);
-            done += 1;
+        let mut vectors = Vec::with_capacity(texts.len());
+        for texts in texts.chunks(TEXTS_AT_ONCE) {
+            vectors.extend(encoder.encode(student, texts, stop).await?);
+            done += texts.len() as u64;
             pace.tell(done, total, ProgressUnit::Questions, Detail::Nothing).await;
         }
-        let bank = cluster(&encoder, vectors, prototypes_of_domain(questions.len())).await?;
+        let bank = encoder.bank(vectors, prototypes_of_domain(texts.len())).await?;
         Ok((memories, bank))
+    }
+
+    /// What the domain is known by: its questions, and in the form with neighbours its chunks
+    /// and their sentences too.
+    async fn known_texts(&self, assignment: &Assignment) -> Result<Vec<String>> {
+        if self.request.options.router == RouterForm::Prototypes {
+            return Ok(assignment.questions.clone());
+        }
+        let mut texts = assignment.natural.clone();
+        for passage in self.quartet.library.all_passages(self.collection.id).await? {
+            let text = one_line(&passage.text);
+            texts.extend(
+                sentences(&text)
+                    .into_iter()
+                    .filter_map(|range| text.get(range).map(|one| one.trim().to_owned()))
+                    .filter(|sentence| sentence.split_whitespace().count() >= FEWEST_WORDS),
+            );
+            texts.push(text);
+        }
+        texts.retain(|text| !text.trim().is_empty());
+        Ok(texts)
     }
 
     #[expect(clippy::too_many_arguments, reason = "everything that decides a training")]

@@ -44,6 +44,8 @@ pub struct Wordings {
     pub chunk: ChunkId,
     /// Wordings that are trained.
     pub trained: Vec<String>,
+    /// Wordings as a person might ask, among those above and below: no gaps, no headings.
+    pub natural: Vec<String>,
     /// Wordings that are kept for whoever listens to the expert: it is not taught them, so that
     /// what it makes of them is what it will make of a new question.
     pub listened: Vec<String>,
@@ -194,6 +196,7 @@ mod tests {
             chunk: ChunkId(chunk),
             trained: vec![format!("What has pump {chunk}?")],
             listened: vec![format!("what does pump {chunk} have")],
+            natural: Vec::new(),
             held_out: vec![format!("Pump {chunk} has what?")],
             answer: "an inlet".to_owned(),
         }

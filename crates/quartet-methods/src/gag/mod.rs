@@ -26,7 +26,7 @@ pub mod training;
 
 pub use answering::Listener;
 
-use quartet_types::{GagForm, GagOptions, NamedOption, SlotPooling};
+use quartet_types::{GagForm, GagOptions, NamedOption, RouterForm, SlotPooling};
 
 /// Where an artefact leaves the paper, each by name, in force or not, and why.
 #[must_use]
@@ -59,6 +59,12 @@ pub fn deviations(options: &GagOptions) -> Vec<NamedOption> {
             "cross-fitted wordings",
             options.cross_fit,
             "the projector learns from wordings the expert was not taught, as new questions are",
+        ),
+        one(
+            "neighbours instead of prototypes",
+            options.router == RouterForm::Neighbours,
+            "vectors of a small decoder tell the form of a question and not its subject; the \
+             embedder's, with every question, chunk and sentence kept, tell both",
         ),
         one(
             "softer pooling",
