@@ -432,6 +432,8 @@ export type GagOptions = {
   match_scale: boolean,
   /** Train the projector on wordings that the expert was not taught. The paper does not. */
   cross_fit: boolean,
+  /** How questions find it. */
+  router: RouterForm,
   /** Tokens the expert writes, at most. */
   background_tokens: number,
   /** Weight of the semantic loss. */
@@ -903,6 +905,9 @@ export type RouteScore = {
   name: string,
   /** Cosine with the nearest of its prototypes, -1 to 1. */
   score: number, };
+
+/** How questions are routed. */
+export type RouterForm = "prototypes" | "neighbours";
 
 /** How well questions find their route, measured on questions outside the banks. */
 export type RoutingReport = {

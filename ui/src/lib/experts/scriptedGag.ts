@@ -47,6 +47,7 @@ export function gagReport(over: Partial<GagReport> = {}): GagReport {
       standardise: true,
       match_scale: true,
       cross_fit: true,
+      router: 'neighbours',
       background_tokens: 48,
       semantic: 0.01,
       diversity: 0.001,

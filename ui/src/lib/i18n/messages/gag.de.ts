@@ -104,6 +104,8 @@ const gag: Record<keyof typeof en, string> = {
   'gag.deviation.rows_as_long_as_token_rows.why': 'Frische Zeilen sind in der Veröffentlichung etwa dreißigmal so lang wie die Token einer kleinen Basis.',
   'gag.deviation.cross-fitted_wordings': 'Überkreuz verteilte Wortlaute',
   'gag.deviation.cross-fitted_wordings.why': 'Der Projektor lernt an Wortlauten, die der Experte nicht gelernt hat; neue Fragen sind ebenso fremd.',
+  'gag.deviation.neighbours_instead_of_prototypes': 'Nachbarn statt Prototypen',
+  'gag.deviation.neighbours_instead_of_prototypes.why': 'Vektoren eines kleinen Decoders kennen die Form einer Frage, nicht ihren Gegenstand; die des Einbettungsmodells, mit jeder Frage, jedem Abschnitt und jedem Satz, kennen beides.',
   'gag.deviation.softer_pooling': 'Weicheres Zusammenfassen',
   'gag.deviation.softer_pooling.why': 'Ein Softmax über Längen von Tausenden ließe von jedem Abschnitt ein einziges Token übrig.',
   'gag.deviation.short_background': 'Kurzer Hintergrund',

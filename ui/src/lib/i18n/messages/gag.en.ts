@@ -102,6 +102,8 @@ const gag = {
   'gag.deviation.rows_as_long_as_token_rows.why': 'Fresh rows of the paper are about thirty times as long as the tokens of a small base.',
   'gag.deviation.cross-fitted_wordings': 'Cross-fitted wordings',
   'gag.deviation.cross-fitted_wordings.why': 'The projector learns from wordings that the expert was not taught, as new questions are.',
+  'gag.deviation.neighbours_instead_of_prototypes': 'Neighbours instead of prototypes',
+  'gag.deviation.neighbours_instead_of_prototypes.why': 'Vectors of a small decoder tell the form of a question and not its subject; those of the embedder, with every question, chunk and sentence kept, tell both.',
   'gag.deviation.softer_pooling': 'Softer pooling',
   'gag.deviation.softer_pooling.why': 'A softmax over lengths of thousands keeps one token of each segment alone.',
   'gag.deviation.short_background': 'Short background',
