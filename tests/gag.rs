@@ -176,7 +176,7 @@ fn an_expert_is_heard_where_it_knows_something_and_nowhere_else() {
     assert_eq!(routes(&home, &asked), ["samples"]);
 
     // A deleted collection takes with it all that was learnt from it.
-    let _ = home.json(&["collections", "delete", "samples"]);
+    let _ = home.json(&["collections", "delete", "samples", "--yes"]);
     for folder in ["artefacts", "thoughts", "study"] {
         let left = fs::read_dir(home.path().join(folder)).map_or(0, Iterator::count);
         assert_eq!(left, 0, "{folder}");
