@@ -4,12 +4,12 @@ use crate::Quartet;
 use crate::engine::{BaseReader, EngineEmbedder};
 use async_trait::async_trait;
 use quartet_library::{Embedder, Library};
-use quartet_methods::gag::Listener;
-use quartet_methods::{Experts, NoExperts, Options, Ports, Question, Reader, Searcher, Thought};
+use quartet_methods::{
+    Experts, Implicit, NoExperts, NoImplicit, Options, Ports, Question, Reader, Searcher,
+};
 use quartet_types::{
-    Answer, AnswerEvent, CollectionId, Contestant, EngineEvent, Error, ErrorCode, Generation,
-    Method, ModelDescription, Result, RouteChoice, RouteCorrection, RouteScore, SearchHit,
-    SearchTrace,
+    Answer, AnswerEvent, CollectionId, Contestant, EngineEvent, Error, ErrorCode, Method,
+    ModelDescription, Result, RouteChoice, RouteCorrection, RouteScore, SearchHit, SearchTrace,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -95,6 +95,7 @@ pub struct Answering {
     reader: BaseReader,
     searcher: Box<dyn Searcher>,
     experts: Box<dyn Experts>,
+    implicit: Box<dyn Implicit>,
     /// What answers by experts depend on.
     experts_key: String,
     options: Options,
@@ -121,7 +122,12 @@ impl Answering {
     }
 
     fn ports(&self) -> Ports<'_> {
-        Ports { reader: &self.reader, searcher: &*self.searcher, experts: &*self.experts }
+        Ports {
+            reader: &self.reader,
+            searcher: &*self.searcher,
+            experts: &*self.experts,
+            implicit: &*self.implicit,
+        }
     }
 
     /// Answers one question.
@@ -174,39 +180,6 @@ impl Answering {
     }
 }
 
-/// Stands in for experts that cannot be asked: says why, to whoever tries.
-struct NobodyToAsk(Error);
-
-#[async_trait]
-impl Experts for NobodyToAsk {
-    async fn scores(&self, _: &str, _: &CancellationToken) -> Result<Vec<RouteScore>> {
-        Err(self.0.clone())
-    }
-
-    fn listener(&self, _: CollectionId) -> Result<&Listener> {
-        Err(self.0.clone())
-    }
-
-    async fn think(
-        &self,
-        _: CollectionId,
-        _: bool,
-        _: &str,
-        _: &CancellationToken,
-    ) -> Result<Thought> {
-        Err(self.0.clone())
-    }
-
-    async fn answer_alone(
-        &self,
-        _: CollectionId,
-        _: &str,
-        _: &CancellationToken,
-    ) -> Result<Generation> {
-        Err(self.0.clone())
-    }
-}
-
 impl Quartet {
     /// Loads what answering takes. With `collection`, an absent or empty one is an error.
     ///
@@ -239,10 +212,11 @@ impl Quartet {
             }
         };
         let reader = BaseReader::load(Arc::clone(&self.engine), model, cancel, on_event).await?;
-        let (experts, experts_key) = self.experts_for(methods, &reader, cancel).await?;
+        let (experts, experts_key) = self.experts_for(methods, collection, &reader, cancel).await?;
         let options =
             Options { abstain, route_margin: self.settings.route_margin, ..Options::default() };
-        Ok(Answering { reader, searcher, experts, experts_key, options })
+        let implicit = Box::new(NoImplicit::default());
+        Ok(Answering { reader, searcher, experts, implicit, experts_key, options })
     }
 
     /// The experts, where a method listens to them, and what their answers depend on. That there
@@ -250,20 +224,21 @@ impl Quartet {
     async fn experts_for(
         &self,
         methods: &[Method],
+        collection: &str,
         reader: &BaseReader,
         cancel: &CancellationToken,
     ) -> Result<(Box<dyn Experts>, String)> {
         if !methods.contains(&Method::Gag) {
-            return Ok((Box::new(NoExperts), String::new()));
+            return Ok((Box::new(NoExperts::default()), String::new()));
         }
         let (_, sha256) = self.models.verified(reader.installed())?;
-        match self.panel(&reader.model().model.0, &sha256, cancel).await {
+        match self.panel(&reader.model().model.0, &sha256, Some(collection), cancel).await {
             Ok(panel) => {
                 let key = panel.key();
                 Ok((Box::new(panel), key))
             }
             Err(error) if error.code == ErrorCode::Cancelled => Err(error),
-            Err(error) => Ok((Box::new(NobodyToAsk(error)), String::new())),
+            Err(error) => Ok((Box::new(NoExperts(error)), String::new())),
         }
     }
 
@@ -291,7 +266,7 @@ impl Quartet {
     ) -> Result<Vec<Vec<RouteScore>>> {
         let model = self.base_model(base, cancel).await?;
         let (_, sha256) = self.models.verified(&model)?;
-        let panel = self.panel(&model.name.0, &sha256, cancel).await?;
+        let panel = self.panel(&model.name.0, &sha256, None, cancel).await?;
         let mut all = Vec::with_capacity(questions.len());
         for question in questions {
             Question::fresh(question.clone()).check()?;

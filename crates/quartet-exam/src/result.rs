@@ -325,6 +325,7 @@ pub(crate) mod tests {
             timings: Timings { first_token_ms: 10.0, total_ms: 20.0, ..Timings::default() },
             usage: Usage { tokens_read: 100, tokens_written: 5, bytes_read: 400 },
             gag: None,
+            imprag: None,
             prompt: String::new(),
         }
     }

@@ -224,6 +224,7 @@ async fn answers_made_from_a_deleted_document_go_with_it() {
             timings: Timings::default(),
             usage: Usage::default(),
             gag: None,
+            imprag: None,
             prompt: text,
         };
         let turn = library.add_turn(chat, question, false, None).await.unwrap();

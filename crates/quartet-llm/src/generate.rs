@@ -44,7 +44,7 @@ impl Turn<'_> {
         let read = prompt::read(model, &request.prompt)?;
         let adapters = model.adapters.set(&request.adapters)?;
         let passages = match &request.passages {
-            Some(passages) => Some(self.prepare_passages(passages, &request.adapters)?),
+            Some(passages) => Some(self.prepare_passages(passages)?),
             None => None,
         };
         let shown = passages.as_ref().map(|passages| passages.shown.clone());
@@ -72,7 +72,7 @@ impl Turn<'_> {
 
         let start = Instant::now();
         if let Some(passages) = &passages {
-            passages.place(&mut seat)?;
+            passages.place(&mut seat, &adapters)?;
         }
         let mut row = match &mut watching {
             Some(watching) => watching.prefill(&mut seat, &read.inputs, &mut on_event)?,

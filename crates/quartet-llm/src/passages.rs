@@ -12,7 +12,7 @@
 use crate::census::Census;
 use crate::generate::position_of;
 use crate::model::{Model, Turn};
-use crate::native::{Input, LayerStates, NodeName, StateLayout, Token};
+use crate::native::{AdapterSet, Input, LayerStates, NodeName, StateLayout, Token};
 use crate::pool::{Kind, Purpose};
 use crate::prompt::too_long;
 use crate::seat::Seat;
@@ -38,22 +38,18 @@ pub(crate) struct Prepared {
 
 #[derive(Debug)]
 enum Content {
-    /// Tokens of each sequence, and where encoding them ends.
-    Tokens(Arc<Census>, Vec<Vec<Token>>, NodeName),
+    /// Tokens of each sequence, where encoding them ends, and with which adapters.
+    Tokens(Arc<Census>, Vec<Vec<Token>>, NodeName, AdapterSet),
     States(Arc<Census>, Vec<LayerStates>),
 }
 
 impl Turn<'_> {
-    /// Makes ready the passages of a request that runs with these adapters.
+    /// Makes ready the passages of a request.
     ///
     /// # Errors
     /// `InvalidInput` for layers that do not exist and a prompt inside its passages; what
     /// [`stored::read`] says.
-    pub(crate) fn prepare_passages(
-        &self,
-        passages: &PassageUse,
-        adapters: &[quartet_types::AdapterUse],
-    ) -> Result<Prepared> {
+    pub(crate) fn prepare_passages(&self, passages: &PassageUse) -> Result<Prepared> {
         let model = self.model;
         let layers = model.facts.layers;
         if passages.last_layer >= layers || passages.first_layer > layers {
@@ -65,10 +61,11 @@ impl Turn<'_> {
             PassageSource::Texts(texts) => {
                 let (sequences, _) = sequences(model, texts)?;
                 let lengths: Vec<usize> = sequences.iter().map(Vec::len).collect();
-                (Content::Tokens(census, sequences, end), lengths)
+                let adapters = model.adapters.set(&passages.adapters)?;
+                (Content::Tokens(census, sequences, end, adapters), lengths)
             }
             PassageSource::Stored { folder, keys, template } => {
-                let facts = self.facts_of_states(&census, adapters)?;
+                let facts = self.facts_of_states(&census, &passages.adapters)?;
                 let range = passages.first_layer..=passages.last_layer;
                 let read = |key: &Sha256| stored::read(folder, key, &facts, template, &range);
                 let states = keys.iter().map(read).collect::<Result<Vec<_>>>()?;
@@ -270,25 +267,34 @@ fn check_lengths(
 }
 
 impl Prepared {
-    /// Puts the passages into an empty context.
+    /// Puts the passages into an empty context. Where they have to be encoded, this is done with
+    /// adapters of their own; `adapters` are in force afterwards.
     ///
     /// # Errors
     /// `Cancelled`; `PromptTooLong` if they do not fit.
-    pub(crate) fn place(&self, seat: &mut Seat<'_>) -> Result<()> {
+    pub(crate) fn place(&self, seat: &mut Seat<'_>, adapters: &AdapterSet) -> Result<()> {
         match &self.content {
-            Content::Tokens(census, sequences, end) => match &census.layout {
-                // One sequence is encoded where it stays.
-                Ok(layout) if sequences.len() > 1 => {
-                    let states = self.encode_alone(seat, sequences, end)?;
-                    restore(seat, layout, &states)
-                }
-                _ => {
-                    for (index, tokens) in sequences.iter().enumerate() {
-                        encode(seat, position_of(index + 1)?, &inputs(tokens), Some(end), None)?;
+            Content::Tokens(census, sequences, end, own) => {
+                let is_same = own.is(adapters);
+                match &census.layout {
+                    // One sequence is encoded where it stays.
+                    layout if is_same && (sequences.len() == 1 || layout.is_err()) => {
+                        for (index, tokens) in sequences.iter().enumerate() {
+                            let sequence = position_of(index + 1)?;
+                            encode(seat, sequence, &inputs(tokens), Some(end), None)?;
+                        }
+                        Ok(())
                     }
-                    Ok(())
+                    layout => {
+                        let layout = layout.as_ref().map_err(Clone::clone)?;
+                        seat.context().set_adapters(own)?;
+                        let states = self.encode_alone(seat, sequences, end)?;
+                        // Another set makes the context forget, so it comes before the states.
+                        seat.context().set_adapters(adapters)?;
+                        restore(seat, layout, &states)
+                    }
                 }
-            },
+            }
             Content::States(census, states) => {
                 restore(seat, census.layout.as_ref().map_err(Clone::clone)?, states)
             }

@@ -24,8 +24,8 @@ pub(crate) struct Seat<'m> {
 
 impl<'m> Turn<'m> {
     /// Waits for a context of at least `length` tokens, which is empty. `adapters` are in force
-    /// in it until the seat is given up, and nobody can change them before that: a seat never
-    /// holds keys and values of two sets.
+    /// in it until the seat is given up; only passages are encoded with a set of their own
+    /// (`passages`), before anything else is read.
     ///
     /// # Errors
     /// `InvalidInput` if the model is an embedder; `DoesNotFit`; `Cancelled`.

@@ -160,8 +160,13 @@ async fn reads_taps_and_passages() {
     for source in
         [PassageSource::Texts(passages), PassageSource::Stored { folder: states, keys, template }]
     {
-        asked.passages =
-            Some(PassageUse { source, first_layer: 1, last_layer: 2, prompt_position: 128 });
+        asked.passages = Some(PassageUse {
+            source,
+            first_layer: 1,
+            last_layer: 2,
+            prompt_position: 128,
+            adapters: Vec::new(),
+        });
         let reply = call(&engine, EngineRequest::Generate(asked.clone())).await.unwrap();
         let EngineReply::Generated(generation) = reply else { panic!("{reply:?}") };
         answers.push((generation.token_log_probabilities, generation.taps));

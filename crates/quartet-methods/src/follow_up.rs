@@ -5,7 +5,7 @@ use crate::rag::prompt::{KEPT_TURNS, Template, clean_question, shorten};
 use crate::run::check_cancelled;
 use crate::text::{Word, words};
 use crate::{Question, Reader, Turn};
-use quartet_types::{GenerationLimits, GenerationRequest, Result};
+use quartet_types::{Answer, GenerationLimits, GenerationRequest, Result};
 use tokio_util::sync::CancellationToken;
 
 /// Tokens of a rewritten question, at most.
@@ -20,6 +20,18 @@ pub(crate) struct Rewriting {
     pub(crate) queue_ms: f64,
     pub(crate) prefill_ms: f64,
     pub(crate) decode_ms: f64,
+}
+
+impl Rewriting {
+    /// Notes in an answer what was asked in the end, and what finding that out cost.
+    pub(crate) fn charge(&self, answer: &mut Answer) {
+        answer.searched_question = Some(self.question.clone());
+        answer.timings.queue_ms += self.queue_ms;
+        answer.timings.prefill_ms += self.prefill_ms;
+        answer.timings.decode_ms += self.decode_ms;
+        answer.usage.tokens_read += self.tokens_read;
+        answer.usage.tokens_written += self.tokens_written;
+    }
 }
 
 /// The stand-alone question; `None` where the question already stands alone.

@@ -11,6 +11,7 @@
 //! | [`none`] | the base model alone: the control for every other method |
 //! | [`rag`] | retrieve, choose passages, quote them as data, answer |
 //! | [`gag`] | a domain expert thinks, the base answers |
+//! | [`imprag`] | the base model's own layers retrieve and read |
 //! | [`expert`] | what a domain expert is taught and how |
 //! | [`follow_up`] | a question that leans on the conversation becomes a stand-alone one |
 //! | [`support`] | which span of which page supports each sentence of an answer |
@@ -24,6 +25,7 @@ pub mod abstention;
 pub mod expert;
 pub mod follow_up;
 pub mod gag;
+pub mod imprag;
 pub mod none;
 mod options;
 pub mod ports;
@@ -36,6 +38,8 @@ mod writing;
 
 pub use abstention::Calibration;
 pub use options::Options;
-pub use ports::{Experts, NoExperts, Ports, Reader, Searcher, Thought};
+pub use ports::{
+    Experts, Implicit, NoExperts, NoImplicit, Ports, Reader, Searcher, States, Thought,
+};
 pub use question::{Question, Turn};
 pub use run::{answer, check_built, likelihood};

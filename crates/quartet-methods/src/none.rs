@@ -2,11 +2,10 @@
 //! The control that every other method is compared with.
 
 use crate::rag::prompt::{self, Template};
-use crate::run::{check_cancelled, milliseconds};
-use crate::support::unsupported_sentences;
-use crate::writing::{Writing, check_room, write};
+use crate::run::check_cancelled;
+use crate::writing::{check_room, write};
 use crate::{Options, Ports, Question};
-use quartet_types::{Answer, AnswerEvent, Method, Outcome, Result};
+use quartet_types::{Answer, AnswerEvent, Method, Result};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -21,38 +20,6 @@ pub(crate) async fn answer(
     check_cancelled(cancel)?;
     check_room(ports.reader, Template::NONE, &question.text, options).await?;
     let prompt = prompt::conversation(Template::NONE, &question.history, &question.text);
-    let Writing { generation, first_token_ms } =
-        write(ports.reader, prompt, &[], options, cancel, sink, started).await?;
-    let text = generation.text.trim().to_owned();
-    Ok(Answer {
-        id: None,
-        question: question.text.clone(),
-        searched_question: None,
-        method: Method::None,
-        model: ports.reader.model().model.clone(),
-        outcome: Outcome::Answered,
-        sentences: unsupported_sentences(&text),
-        text,
-        withheld: None,
-        retrieved: Vec::new(),
-        read: Vec::new(),
-        used: Vec::new(),
-        abstention: None,
-        search: None,
-        timings: quartet_types::Timings {
-            queue_ms: generation.queue_ms,
-            search_ms: 0.0,
-            prefill_ms: generation.prefill_ms,
-            first_token_ms,
-            decode_ms: generation.decode_ms,
-            total_ms: milliseconds(started),
-        },
-        usage: quartet_types::Usage {
-            tokens_read: generation.prompt_tokens,
-            tokens_written: generation.written_tokens,
-            bytes_read: 0,
-        },
-        gag: None,
-        prompt: generation.prompt_text,
-    })
+    let writing = write(ports.reader, prompt, &[], options, cancel, sink, started).await?;
+    Ok(writing.from_memory(Method::None, question, ports.reader, started))
 }

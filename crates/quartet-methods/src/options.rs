@@ -33,6 +33,8 @@ pub struct Options {
     pub route: Option<RouteChoice>,
     /// A part to take away, to see what it was worth.
     pub control: Option<Control>,
+    /// Gold evidence of an exam's question, for the oracle control of ImpRAG.
+    pub evidence: Vec<String>,
 }
 
 impl Default for Options {
@@ -48,6 +50,7 @@ impl Default for Options {
             route_margin: 0.0,
             route: None,
             control: None,
+            evidence: Vec::new(),
         }
     }
 }

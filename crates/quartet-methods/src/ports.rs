@@ -3,10 +3,11 @@
 
 use crate::gag::Listener;
 use crate::gag::memory::Memory;
+use crate::imprag::Setup;
 use async_trait::async_trait;
 use quartet_types::{
-    CollectionId, EngineEvent, Error, Generation, GenerationRequest, ModelDescription, Prompt,
-    Result, RouteScore, SearchHit, SearchTrace, Usage,
+    CollectionId, EngineEvent, Error, Generation, GenerationRequest, ModelDescription, Passage,
+    PassageSource, Prompt, Result, RouteScore, SearchHit, SearchTrace, Usage,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -92,22 +93,25 @@ pub trait Experts: Send + Sync {
     ) -> Result<Generation>;
 }
 
-/// Stands in where no method listens to experts.
-#[derive(Debug, Clone, Copy)]
-pub struct NoExperts;
+/// Stands in where there are no experts to ask: tells whoever tries why.
+#[derive(Debug, Clone)]
+pub struct NoExperts(pub Error);
 
-fn nobody() -> Error {
-    Error::internal("a method without experts asked one")
+impl Default for NoExperts {
+    /// For methods that have no use for experts.
+    fn default() -> Self {
+        Self(Error::internal("a method without experts asked one"))
+    }
 }
 
 #[async_trait]
 impl Experts for NoExperts {
     async fn scores(&self, _: &str, _: &CancellationToken) -> Result<Vec<RouteScore>> {
-        Err(nobody())
+        Err(self.0.clone())
     }
 
     fn listener(&self, _: CollectionId) -> Result<&Listener> {
-        Err(nobody())
+        Err(self.0.clone())
     }
 
     async fn think(
@@ -117,7 +121,7 @@ impl Experts for NoExperts {
         _: &str,
         _: &CancellationToken,
     ) -> Result<Thought> {
-        Err(nobody())
+        Err(self.0.clone())
     }
 
     async fn answer_alone(
@@ -126,7 +130,89 @@ impl Experts for NoExperts {
         _: &str,
         _: &CancellationToken,
     ) -> Result<Generation> {
-        Err(nobody())
+        Err(self.0.clone())
+    }
+}
+
+/// Passages as the base finds and reads them by itself (ImpRAG).
+#[async_trait]
+pub trait Implicit: Send + Sync {
+    /// How it is set up for this base and collection.
+    ///
+    /// # Errors
+    /// `NotFound` where the collection has no index yet.
+    fn setup(&self) -> Result<&Setup>;
+
+    /// The passages with the largest inner products, best first; [`SearchHit::score`] is the
+    /// product. `taught` is false for vectors of the bare model.
+    async fn nearest(
+        &self,
+        query: &[f32],
+        taught: bool,
+        limit: usize,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<SearchHit>>;
+
+    /// Passages by their words (BM25), best first.
+    async fn by_words(&self, question: &str, limit: usize) -> Result<Vec<SearchHit>>;
+
+    /// Passages drawn at random, the same for the same question.
+    async fn at_random(&self, question: &str, limit: usize) -> Result<Vec<SearchHit>>;
+
+    /// Keys and values of these passages, each encoded alone; what is not on disk is made.
+    async fn states(&self, passages: &[&Passage], cancel: &CancellationToken) -> Result<States>;
+}
+
+/// Where the states of passages are, and what it took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct States {
+    /// For a request.
+    pub source: PassageSource,
+    /// Tokens of all passages.
+    pub tokens: u32,
+    /// How many had to be encoded.
+    pub encoded: u32,
+    /// Bytes that are read.
+    pub bytes: u64,
+}
+
+/// Stands in where there is no index: tells whoever tries why.
+#[derive(Debug, Clone)]
+pub struct NoImplicit(pub Error);
+
+impl Default for NoImplicit {
+    /// For methods that have no use for it.
+    fn default() -> Self {
+        Self(Error::internal("a method without implicit queries made one"))
+    }
+}
+
+#[async_trait]
+impl Implicit for NoImplicit {
+    fn setup(&self) -> Result<&Setup> {
+        Err(self.0.clone())
+    }
+
+    async fn nearest(
+        &self,
+        _: &[f32],
+        _: bool,
+        _: usize,
+        _: &CancellationToken,
+    ) -> Result<Vec<SearchHit>> {
+        Err(self.0.clone())
+    }
+
+    async fn by_words(&self, _: &str, _: usize) -> Result<Vec<SearchHit>> {
+        Err(self.0.clone())
+    }
+
+    async fn at_random(&self, _: &str, _: usize) -> Result<Vec<SearchHit>> {
+        Err(self.0.clone())
+    }
+
+    async fn states(&self, _: &[&Passage], _: &CancellationToken) -> Result<States> {
+        Err(self.0.clone())
     }
 }
 
@@ -139,4 +225,6 @@ pub struct Ports<'a> {
     pub searcher: &'a dyn Searcher,
     /// The experts; only GAG calls them.
     pub experts: &'a dyn Experts,
+    /// Implicit queries; only ImpRAG makes them.
+    pub implicit: &'a dyn Implicit,
 }

@@ -2,10 +2,11 @@
 
 use crate::rag::prompt::Template;
 use crate::run::{check_cancelled, milliseconds};
-use crate::{Options, Reader};
+use crate::support::unsupported_sentences;
+use crate::{Options, Question, Reader};
 use quartet_types::{
-    AnswerEvent, EngineEvent, Error, ErrorCode, Generation, GenerationLimits, GenerationRequest,
-    Prompt, Result,
+    Answer, AnswerEvent, EngineEvent, Error, ErrorCode, Generation, GenerationLimits,
+    GenerationRequest, Method, Outcome, Prompt, Result, Timings, Usage,
 };
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,52 @@ pub(crate) struct Writing {
     pub(crate) generation: Generation,
     /// From the question to the first character, in milliseconds.
     pub(crate) first_token_ms: f64,
+}
+
+impl Writing {
+    /// The answer of a method that read no document: nothing in it has support.
+    pub(crate) fn from_memory(
+        self,
+        method: Method,
+        question: &Question,
+        reader: &dyn Reader,
+        started: Instant,
+    ) -> Answer {
+        let Self { generation, first_token_ms } = self;
+        let text = generation.text.trim().to_owned();
+        Answer {
+            id: None,
+            question: question.text.clone(),
+            searched_question: None,
+            method,
+            model: reader.model().model.clone(),
+            outcome: Outcome::Answered,
+            sentences: unsupported_sentences(&text),
+            text,
+            withheld: None,
+            retrieved: Vec::new(),
+            read: Vec::new(),
+            used: Vec::new(),
+            abstention: None,
+            search: None,
+            timings: Timings {
+                queue_ms: generation.queue_ms,
+                search_ms: 0.0,
+                prefill_ms: generation.prefill_ms,
+                first_token_ms,
+                decode_ms: generation.decode_ms,
+                total_ms: milliseconds(started),
+            },
+            usage: Usage {
+                tokens_read: generation.prompt_tokens,
+                tokens_written: generation.written_tokens,
+                bytes_read: 0,
+            },
+            gag: None,
+            imprag: None,
+            prompt: generation.prompt_text,
+        }
+    }
 }
 
 /// Runs the request and passes its events on. `avoid_first` are replies that are measured but

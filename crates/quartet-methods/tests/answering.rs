@@ -1,7 +1,9 @@
 //! Whole answers with a scripted reader and a scripted search.
 
 use async_trait::async_trait;
-use quartet_methods::{NoExperts, Options, Ports, Question, Reader, Searcher, Turn, answer};
+use quartet_methods::{
+    NoExperts, NoImplicit, Options, Ports, Question, Reader, Searcher, Turn, answer,
+};
 use quartet_types::{
     Answer, AnswerEvent, ChunkId, DocumentId, EngineEvent, ErrorCode, Generation,
     GenerationRequest, Message, Method, ModelDescription, ModelId, Outcome, PageNumber, PageSpan,
@@ -172,7 +174,12 @@ async fn ask(
     search: &ScriptedSearch,
 ) -> (Result<Answer>, Vec<AnswerEvent>) {
     let mut events = Vec::new();
-    let ports = Ports { reader, searcher: search, experts: &NoExperts };
+    let ports = Ports {
+        reader,
+        searcher: search,
+        experts: &NoExperts::default(),
+        implicit: &NoImplicit::default(),
+    };
     let answer = answer(
         method,
         &question,
@@ -356,7 +363,12 @@ async fn a_cancelled_answer_stops() {
     let search = ScriptedSearch::new(&[LIGHTS]);
     let cancel = CancellationToken::new();
     cancel.cancel();
-    let ports = Ports { reader: &reader, searcher: &search, experts: &NoExperts };
+    let ports = Ports {
+        reader: &reader,
+        searcher: &search,
+        experts: &NoExperts::default(),
+        implicit: &NoImplicit::default(),
+    };
     let outcome = answer(
         Method::Rag,
         &Question::fresh("How high?"),

@@ -26,7 +26,8 @@ fn with(
 ) -> GenerationRequest {
     let source = PassageSource::Texts(PassageTexts { texts: texts.to_vec(), together });
     let (first_layer, last_layer) = layers;
-    let passages = PassageUse { source, first_layer, last_layer, prompt_position: at };
+    let passages =
+        PassageUse { source, first_layer, last_layer, prompt_position: at, adapters: Vec::new() };
     GenerationRequest { passages: Some(passages), ..request(prompt.clone()) }
 }
 

@@ -325,7 +325,13 @@ fn qwen_reads_the_same_passages() {
         let expected = both.trainer_norm(&prompt, &given);
         let source = PassageSource::Texts(PassageTexts { texts: texts.clone(), together: true });
         let (first_layer, last_layer) = (first, last);
-        let shown = PassageUse { source, first_layer, last_layer, prompt_position: from };
+        let shown = PassageUse {
+            source,
+            first_layer,
+            last_layer,
+            prompt_position: from,
+            adapters: Vec::new(),
+        };
         let asked = GenerationRequest { passages: Some(shown), ..request(prompt.clone()) };
         let found = both.engine_norm(&asked, TapRows::PromptLast);
         let (found, expected) = both.heads(&found, &expected);

@@ -3,6 +3,7 @@
 use crate::document::PageSpan;
 use crate::gag::{GagTrace, RouteChoice, RouteScore};
 use crate::id::{AnswerId, DocumentId, ModelId};
+use crate::imprag::ImpragTrace;
 use crate::search::{SearchHit, SearchTrace};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -21,7 +22,7 @@ pub enum Method {
     Gag,
     /// Imagination-augmented generation (not built yet).
     Iag,
-    /// Implicit-query retrieval-augmented generation (not built yet).
+    /// Retrieval by the base model's own bottom layers, read by its middle ones.
     Imprag,
 }
 
@@ -97,6 +98,9 @@ pub struct Answer {
     /// How it came about, for GAG.
     #[serde(default)]
     pub gag: Option<GagTrace>,
+    /// How it came about, for ImpRAG.
+    #[serde(default)]
+    pub imprag: Option<ImpragTrace>,
     /// The prompt exactly as the model read it.
     pub prompt: String,
 }

@@ -23,17 +23,35 @@ pub enum Control {
     WrongRoute,
     /// GAG: the expert answers by itself, without the base.
     ExpertAlone,
+    /// ImpRAG: queries and passage vectors of the bare model.
+    UntrainedHeads,
+    /// ImpRAG: passages found by their words (BM25), read as always.
+    Lexical,
+    /// ImpRAG: passages drawn at random, read as always.
+    Random,
+    /// ImpRAG: no layer sees the passages.
+    HideAll,
+    /// ImpRAG: every layer sees the passages, as in a plain prompt.
+    RevealAll,
+    /// ImpRAG: passages that hold the gold evidence.
+    Oracle,
 }
 
 impl Control {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 12] = [
         Self::Shuffled,
         Self::Constant,
         Self::Zero,
         Self::Untrained,
         Self::WrongRoute,
         Self::ExpertAlone,
+        Self::UntrainedHeads,
+        Self::Lexical,
+        Self::Random,
+        Self::HideAll,
+        Self::RevealAll,
+        Self::Oracle,
     ];
 
     /// The name used in commands and JSON.
@@ -46,6 +64,12 @@ impl Control {
             Self::Untrained => "untrained",
             Self::WrongRoute => "wrong_route",
             Self::ExpertAlone => "expert_alone",
+            Self::UntrainedHeads => "untrained_heads",
+            Self::Lexical => "lexical",
+            Self::Random => "random",
+            Self::HideAll => "hide_all",
+            Self::RevealAll => "reveal_all",
+            Self::Oracle => "oracle",
         }
     }
 
@@ -59,6 +83,12 @@ impl Control {
             | Self::Untrained
             | Self::WrongRoute
             | Self::ExpertAlone => Method::Gag,
+            Self::UntrainedHeads
+            | Self::Lexical
+            | Self::Random
+            | Self::HideAll
+            | Self::RevealAll
+            | Self::Oracle => Method::Imprag,
         }
     }
 

@@ -17,6 +17,7 @@
 //! | [`search`] | queries and passages found |
 //! | [`answer`] | an answer with evidence, cost and support |
 //! | [`gag`] | how a GAG artefact is made, its routes, its worth |
+//! | [`imprag`] | how implicit queries are set up, what they found, what they are worth |
 //! | [`contestant`] | a method, or one with a part taken away |
 //! | [`chat`] | conversations: turns, what became of them, votes |
 //! | [`job`] | long work: stage, rate, ETA, state |
@@ -31,6 +32,7 @@ pub mod error;
 pub mod gag;
 pub mod generation;
 pub mod id;
+pub mod imprag;
 pub mod job;
 pub mod passage;
 pub mod search;
@@ -62,6 +64,9 @@ pub use generation::{
 };
 pub use id::{
     AnswerId, ChatId, ChunkId, CollectionId, DocumentId, JobId, ModelId, PageNumber, Sha256, TurnId,
+};
+pub use imprag::{
+    HubReport, ImpragMode, ImpragReport, ImpragSettings, ImpragTier, ImpragTrace, RetrievalResult,
 };
 pub use job::{CurvePoint, Job, JobKind, JobProgress, JobState, ProgressUnit};
 pub use passage::{

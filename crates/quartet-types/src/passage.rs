@@ -101,6 +101,10 @@ pub struct PassageUse {
     /// Position of the prompt's first row, `k * l_max` in the paper; no smaller than the end of
     /// any passage.
     pub prompt_position: u32,
+    /// LoRA adapters in force while passages are encoded, as a complete set; stored ones must
+    /// have been made with them. The request's own adapters act on the prompt alone.
+    #[serde(default)]
+    pub adapters: Vec<AdapterUse>,
 }
 
 /// Where the keys and values of passages come from.

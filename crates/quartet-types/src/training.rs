@@ -2,6 +2,7 @@
 
 use crate::gag::GagReport;
 use crate::id::{CollectionId, Sha256};
+use crate::imprag::ImpragReport;
 use crate::job::CurvePoint;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -64,6 +65,8 @@ pub enum ArtefactKind {
     Expert,
     /// A projector that lets a base model listen to that expert, with its router's prototypes.
     Gag,
+    /// Adapters with which a base model retrieves for itself.
+    Imprag,
 }
 
 /// Something trained here, with what it was made from and what it is worth.
@@ -95,6 +98,9 @@ pub struct Artefact {
     /// What a GAG artefact is made of and what it is worth.
     #[serde(default)]
     pub gag: Option<GagReport>,
+    /// What an ImpRAG artefact is made of and what it is worth.
+    #[serde(default)]
+    pub imprag: Option<ImpragReport>,
     /// Whether documents have changed since.
     #[serde(default)]
     pub stale: bool,

@@ -2,7 +2,6 @@
 
 use super::Desk;
 use super::requests::{CorrectRoute, Nothing, OfCorrection};
-use quartet_methods::Question;
 use quartet_types::{Result, RouteCorrection};
 
 impl Desk {
@@ -10,19 +9,18 @@ impl Desk {
         &self,
         request: CorrectRoute,
     ) -> Result<Vec<RouteCorrection>> {
-        Question::fresh(request.question.trim()).check()?;
         let quartet = self.quartet();
-        quartet.library.correct_route(&request.question, request.route).await?;
-        quartet.library.route_corrections().await
+        quartet.correct_route(&request.question, request.route).await?;
+        quartet.route_corrections().await
     }
 
     pub(super) async fn route_corrections(&self, _: Nothing) -> Result<Vec<RouteCorrection>> {
-        self.quartet().library.route_corrections().await
+        self.quartet().route_corrections().await
     }
 
     pub(super) async fn undo_route(&self, request: OfCorrection) -> Result<Vec<RouteCorrection>> {
         let quartet = self.quartet();
-        quartet.library.undo_route(request.id).await?;
-        quartet.library.route_corrections().await
+        quartet.undo_route(request.id).await?;
+        quartet.route_corrections().await
     }
 }

@@ -61,10 +61,6 @@ impl Quartet {
         one: &StoredArtefact,
         stored: &[StoredArtefact],
     ) -> Result<Arc<Domain>> {
-        let known = self.domains.lock().ok().and_then(|known| known.get(&one.folder).cloned());
-        if let Some(known) = known.filter(|known| known.name == one.artefact.collection_name) {
-            return Ok(known);
-        }
         let stale = |what: &str| {
             let message = format!("GAG on `{}` is stale: {what}", one.artefact.collection_name);
             Error::new(ErrorCode::Corrupt, message).hint("Run `quartet train gag` again.")
@@ -76,6 +72,10 @@ impl Quartet {
                 && other.artefact.adapter == report.expert
         });
         let expert = expert.ok_or_else(|| stale("the expert it listens to has been replaced"))?;
+        let known = self.domains.lock().ok().and_then(|known| known.get(&one.folder).cloned());
+        if let Some(known) = known.filter(|known| known.name == one.artefact.collection_name) {
+            return Ok(known);
+        }
         let folder = self.artefact_folder(&one.folder);
         let place = folder.join(PROJECTOR);
         let (manifest, kept) = read_artefact(&place, None)?;
@@ -117,13 +117,20 @@ pub(crate) fn listener(manifest: &Manifest, kept: &Parameters) -> Result<Listene
         }
         None => None,
     };
-    Ok(Listener {
-        projector: Projector::new(shape, gain, kept)?,
-        channels,
-        seed,
-        constant: values("constant")?,
-        others: values("others")?,
-    })
+    // What is indexed by the shape must have it, whatever a file says.
+    let length = shape.layers * shape.slots * shape.from;
+    let (constant, others) = (values("constant")?, values("others")?);
+    let fits = |one: &Channels| {
+        let width = shape.layers * shape.from;
+        one.mean.len() == width && one.deviation.len() == width
+    };
+    if constant.len() != length
+        || others.len() % length.max(1) != 0
+        || !channels.as_ref().is_none_or(fits)
+    {
+        return Err(missing("tensors of its own shape"));
+    }
+    Ok(Listener { projector: Projector::new(shape, gain, kept)?, channels, seed, constant, others })
 }
 
 pub(crate) fn read_bank(path: &Path) -> Result<Bank> {

@@ -19,6 +19,7 @@ pub(crate) use thoughts::Thoughts;
 use crate::Quartet;
 use crate::training::Student;
 use async_trait::async_trait;
+use quartet_library::StoredArtefact;
 use quartet_methods::gag::Listener;
 use quartet_methods::gag::router::Bank;
 use quartet_methods::{Experts, Thought};
@@ -152,7 +153,9 @@ impl Experts for Panel {
 
 impl Quartet {
     /// The panel for a base: every domain whose projector was trained for it and whose expert is
-    /// still the one it listens to.
+    /// still the one it listens to. A domain that is damaged or stale is left out, so that the
+    /// others still answer; if it is that of `asked_in`, the collection asked about, or nothing
+    /// else is left, the reason is the error.
     ///
     /// # Errors
     /// `NotFound` where nothing is trained for this base, with what to do; `Corrupt` naming an
@@ -161,57 +164,79 @@ impl Quartet {
         &self,
         base: &str,
         base_sha256: &Sha256,
+        asked_in: Option<&str>,
         cancel: &CancellationToken,
     ) -> Result<Panel> {
         let stored = self.library.artefacts(None).await?;
+        let gag = stored.iter().filter(|one| one.artefact.kind == ArtefactKind::Gag);
+        let (fitting, foreign): (Vec<_>, Vec<_>) =
+            gag.partition(|one| one.artefact.model_sha256 == *base_sha256);
+        let mut shared: Option<(Student, Encoder)> = None;
         let mut domains = Vec::new();
-        let mut reasons = Vec::new();
-        for one in stored.iter().filter(|one| one.artefact.kind == ArtefactKind::Gag) {
-            if one.artefact.model_sha256 != *base_sha256 {
-                reasons.push(format!(
-                    "GAG on `{}` was trained for `{}`",
-                    one.artefact.collection_name, one.artefact.model
-                ));
-                continue;
+        let mut trouble = None;
+        // The one asked about comes first: others adapt to its encoder.
+        let is_home = |one: &StoredArtefact| asked_in == Some(&*one.artefact.collection_name);
+        let (home, others): (Vec<_>, Vec<_>) = fitting.into_iter().partition(|one| is_home(one));
+        for one in home.into_iter().chain(others) {
+            match self.ready(one, &stored, &mut shared, cancel).await {
+                Ok(domain) => domains.push(domain),
+                Err(error) if error.code == ErrorCode::Cancelled || is_home(one) => {
+                    return Err(error);
+                }
+                Err(error) => trouble = Some(error),
             }
-            domains.push(self.domain_of(one, &stored).await?);
         }
-        let Some(first) = domains.first() else {
-            let message = format!("GAG is not trained for the base `{base}`");
-            let hint = "`quartet train gag` trains it on a collection.";
-            let hint = match reasons.is_empty() {
-                true => hint.to_owned(),
-                false => format!("{}. {hint}", reasons.join("; ")),
-            };
-            return Err(Error::new(ErrorCode::NotFound, message).hint(hint));
-        };
-        let model = self.models.find(&first.expert_model)?;
-        let (_, sha256) = self.models.verified(&model)?;
-        // Experts of another model than the first one's cannot share its encoder.
-        let fits = |domain: &Arc<Domain>| domain.expert_sha256 == sha256;
-        if let Some(other) = domains.iter().find(|domain| !fits(domain)) {
-            return Err(Error::new(
-                ErrorCode::Corrupt,
-                format!(
-                    "GAG on `{}` is stale: its expert was made from another file than `{}` is now",
-                    other.name, other.expert_model
-                ),
-            )
-            .hint("Put the former model file back, or train it again."));
+        if let (Some(shared), false) = (shared, domains.is_empty()) {
+            return Panel::new(self, shared, domains, cancel).await;
         }
-        let student = Student::load(&self.engine, &model, cancel).await?;
-        for domain in &domains {
-            domain.load(&student).await?;
-        }
-        let encoder = Encoder::of(self, first.options.router, &student, cancel).await?;
-        // Vectors of different encoders cannot be compared.
-        if let Some(other) = domains.iter().find(|domain| domain.bank.encoder != encoder.key()) {
-            return Err(Error::new(
-                ErrorCode::Corrupt,
-                format!("the prototypes of GAG on `{}` are of another encoder", other.name),
-            )
-            .hint("Run `quartet train gag` on that collection again."));
-        }
-        Panel::new(self, (student, encoder), domains, cancel).await
+        Err(trouble.unwrap_or_else(|| nothing_trained(base, &foreign)))
     }
+
+    /// A domain with everything it takes to be asked. The first one decides which model thinks
+    /// and which encodes.
+    async fn ready(
+        &self,
+        one: &StoredArtefact,
+        stored: &[StoredArtefact],
+        shared: &mut Option<(Student, Encoder)>,
+        cancel: &CancellationToken,
+    ) -> Result<Arc<Domain>> {
+        let domain = self.domain_of(one, stored).await?;
+        let stale = |what: &str| {
+            let message = format!("GAG on `{}` is stale: {what}", domain.name);
+            Error::new(ErrorCode::Corrupt, message)
+        };
+        let model = self.models.find(&domain.expert_model)?;
+        let (_, sha256) = self.models.verified(&model)?;
+        if domain.expert_sha256 != sha256 {
+            let what = format!("`{}` is another file than it was made from", domain.expert_model);
+            return Err(stale(&what).hint("Put the former model file back, or train it again."));
+        }
+        if shared.is_none() {
+            let student = Student::load(&self.engine, &model, cancel).await?;
+            let encoder = Encoder::of(self, domain.options.router, &student, cancel).await?;
+            *shared = Some((student, encoder));
+        }
+        let Some((student, encoder)) = shared else {
+            return Err(Error::internal("there is no encoder"));
+        };
+        if domain.bank.encoder != encoder.key() || student.name() != model.name.0 {
+            return Err(stale("its vectors cannot be compared with those of the others")
+                .hint("Run `quartet train gag` on that collection again."));
+        }
+        domain.load(student).await?;
+        Ok(domain)
+    }
+}
+
+fn nothing_trained(base: &str, foreign: &[&StoredArtefact]) -> Error {
+    let others: String = foreign
+        .iter()
+        .map(|one| {
+            let artefact = &one.artefact;
+            format!("GAG on `{}` was trained for `{}`. ", artefact.collection_name, artefact.model)
+        })
+        .collect();
+    Error::new(ErrorCode::NotFound, format!("GAG is not trained for the base `{base}`"))
+        .hint(format!("{others}`quartet train gag` trains it on a collection."))
 }

@@ -335,6 +335,7 @@ impl Work<'_> {
             created_at: i64::try_from(now).unwrap_or(i64::MAX),
             report,
             gag: None,
+            imprag: None,
             stale: false,
         };
         let short: String = adapter.0.chars().take(12).collect();
@@ -347,9 +348,7 @@ impl Work<'_> {
         let manifest = serde_json::to_vec_pretty(&artefact)
             .map_err(|error| Error::internal(error.to_string()))?;
         write_atomically(&folder.join("manifest.json"), &manifest)?;
-        for old in self.quartet.library.put_artefact(&artefact, &name).await? {
-            let _ = std::fs::remove_dir_all(self.quartet.artefact_folder(&old));
-        }
+        self.quartet.replace_artefact(&artefact, &name).await?;
         Ok(artefact)
     }
 }

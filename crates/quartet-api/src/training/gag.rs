@@ -52,6 +52,8 @@ pub(super) struct Assignment {
     pub(super) questions: Vec<String>,
     /// Those of them that a person might ask.
     pub(super) natural: Vec<String>,
+    /// Questions a person might ask that are in no bank: the router is measured on them.
+    routed: Vec<String>,
     writer: Option<String>,
 }
 
@@ -248,6 +250,7 @@ impl GagWork<'_> {
             tested: Vec::new(),
             questions: Vec::new(),
             natural: Vec::new(),
+            routed: Vec::new(),
             writer,
         };
         for wordings in material.questions {
@@ -261,7 +264,11 @@ impl GagWork<'_> {
             };
             made.learnt.extend(learnt.iter().map(exchange));
             made.questions.extend(wordings.trained.iter().chain(&wordings.listened).cloned());
-            made.natural.extend(wordings.natural.iter().cloned());
+            if !wordings.natural.is_empty() {
+                made.natural.extend(wordings.natural.iter().cloned());
+                // One with a gap would quote the very sentence that is a prototype.
+                made.routed.extend(wordings.held_out.iter().cloned());
+            }
             for question in &wordings.held_out {
                 let part =
                     if develop_or_test(question) { &mut made.develop } else { &mut made.tested };
@@ -325,8 +332,7 @@ impl GagWork<'_> {
         let stop = self.lease.stop();
         let mut report =
             RoutingReport { prototypes: small(domain.bank.len()), ..RoutingReport::default() };
-        let own: Vec<&str> =
-            assignment.tested.iter().map(|exchange| exchange.question.as_str()).collect();
+        let own: Vec<&str> = assignment.routed.iter().map(String::as_str).collect();
         for (is_domain, questions) in [(true, own), (false, held_out_of_general())] {
             for question in questions {
                 let scores = panel.scores(question, stop).await?;
@@ -387,6 +393,7 @@ impl GagWork<'_> {
             created_at: i64::try_from(now).unwrap_or(i64::MAX),
             report: ExpertReport::default(),
             gag: Some(report),
+            imprag: None,
             stale: false,
         };
         let short: String = digest.0.chars().take(12).collect();
@@ -405,9 +412,7 @@ impl GagWork<'_> {
             &folder.join("manifest.json"),
             &json(serde_json::to_vec_pretty(&artefact))?,
         )?;
-        for old in self.quartet.library.put_artefact(&artefact, &name).await? {
-            let _ = std::fs::remove_dir_all(self.quartet.artefact_folder(&old));
-        }
+        self.quartet.replace_artefact(&artefact, &name).await?;
         Ok(artefact)
     }
 }

@@ -242,6 +242,16 @@ impl Quartet {
         self.library.artefacts(collection).await
     }
 
+    /// Notes an artefact and removes what it takes the place of, with all that hung on it.
+    async fn replace_artefact(&self, artefact: &Artefact, folder: &str) -> Result<()> {
+        let before = self.library.artefacts(Some(artefact.collection)).await?;
+        let gone = self.library.put_artefact(artefact, folder).await?;
+        for old in before.iter().filter(|old| gone.contains(&old.folder)) {
+            self.forget_artefact(old);
+        }
+        Ok(())
+    }
+
     /// Removes the files of an artefact that is not noted any more.
     pub(crate) fn forget_artefact(&self, one: &StoredArtefact) {
         let _ = std::fs::remove_dir_all(self.artefact_folder(&one.folder));

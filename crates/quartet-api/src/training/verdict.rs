@@ -9,7 +9,7 @@ use quartet_exam::bootstrap::{RESAMPLES, Ratio, SEED, intervals, paired_interval
 use quartet_exam::text::f1;
 use quartet_methods::expert::Exchange;
 use quartet_methods::gag::answering::filled;
-use quartet_methods::{Options, Ports, Question, Reader, likelihood};
+use quartet_methods::{NoImplicit, Options, Ports, Question, Reader, likelihood};
 use quartet_types::{
     CollectionId, Control, ControlResult, Error, Interval, Method, ProgressUnit, Result,
     RouteChoice,
@@ -67,7 +67,8 @@ pub(super) async fn compare(
     cancel: &CancellationToken,
 ) -> Result<Vec<Row>> {
     const FILE: &str = "compared.json";
-    let ports = &Ports { reader, searcher: &NoDocuments, experts: panel };
+    let ports =
+        &Ports { reader, searcher: &NoDocuments, experts: panel, implicit: &NoImplicit::default() };
     let mut rows: Vec<Row> = folder.load(FILE)?.unwrap_or_default();
     rows.truncate(asked.len());
     for (place, exchange) in asked.iter().enumerate().skip(rows.len()) {

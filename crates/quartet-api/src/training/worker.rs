@@ -1,8 +1,6 @@
 //! The trainer as a worker process: one training at a time, politely.
 
-use quartet_methods::gag::training::{
-    InjectionTraining, TrainedInjection, measure_injection, train_injection,
-};
+use quartet_methods::gag::training::{InjectionTraining, TrainedInjection, train_injection};
 use quartet_train::{
     Compute, Control, TextEvent, TextTraining, TrainedText, Wanted, measure_text, train_text,
 };
@@ -28,8 +26,6 @@ pub(crate) enum TrainerRequest {
     Measure(TextTraining),
     /// Train a projector of GAG. Reply: [`TrainerReply::Injected`].
     Inject(InjectionTraining),
-    /// Say how long that would take. Reply: [`TrainerReply::Measured`].
-    MeasureInjection(InjectionTraining),
 }
 
 /// What the trainer answers.
@@ -105,10 +101,6 @@ impl Handler<TrainerProtocol> for Trainer {
                 TrainerRequest::Inject(training) => {
                     train_injection(training, &compute, &control, &mut |event| context.emit(event))
                         .map(TrainerReply::Injected)
-                }
-                TrainerRequest::MeasureInjection(training) => {
-                    measure_injection(training, &compute, &control)
-                        .map(|seconds| TrainerReply::Measured { seconds })
                 }
             }
         })

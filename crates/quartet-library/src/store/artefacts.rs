@@ -82,5 +82,6 @@ fn name(kind: ArtefactKind) -> &'static str {
     match kind {
         ArtefactKind::Expert => "expert",
         ArtefactKind::Gag => "gag",
+        ArtefactKind::Imprag => "imprag",
     }
 }

@@ -66,6 +66,12 @@ pub(crate) struct AdapterSet {
     members: Vec<(Arc<NativeAdapter>, f32)>,
 }
 
+impl std::fmt::Debug for AdapterSet {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "AdapterSet of {}", self.members.len())
+    }
+}
+
 impl AdapterSet {
     /// A set of adapters, each of them once: llama.cpp knows them by their address and would
     /// not add up one that comes twice. In the same order they are summed in the same order.
@@ -74,7 +80,7 @@ impl AdapterSet {
     }
 
     /// Whether another set is the same, to the last bit of its scales.
-    fn is(&self, other: &Self) -> bool {
+    pub(crate) fn is(&self, other: &Self) -> bool {
         self.members.len() == other.members.len()
             && self.members.iter().zip(&other.members).all(|(own, other)| {
                 Arc::ptr_eq(&own.0, &other.0) && own.1.to_bits() == other.1.to_bits()

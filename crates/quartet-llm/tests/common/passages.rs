@@ -40,7 +40,7 @@ pub fn storing(passages: PassageTexts, folder: &Path, layers: (u32, u32)) -> Pas
 
 pub fn using(source: PassageSource, layers: (u32, u32), prompt_position: u32) -> PassageUse {
     let (first_layer, last_layer) = layers;
-    PassageUse { source, first_layer, last_layer, prompt_position }
+    PassageUse { source, first_layer, last_layer, prompt_position, adapters: Vec::new() }
 }
 
 pub fn stored(folder: &Path, keys: Vec<Sha256>) -> PassageSource {

@@ -7,13 +7,11 @@ use crate::follow_up::{Rewriting, stand_alone};
 use crate::ports::Experts;
 use crate::rag::prompt::{Template, clean_question, conversation};
 use crate::run::{check_cancelled, milliseconds};
-use crate::support::unsupported_sentences;
 use crate::writing::{Writing, check_room, write};
 use crate::{Options, Ports, Question, none};
 use quartet_types::{
     Answer, AnswerEvent, CollectionId, Control, EmbeddingRows, Error, ErrorCode, GagForm, GagTrace,
-    Message, Method, Outcome, Prompt, Result, Role, RouteChoice, RouteScore, Segment, Timings,
-    Usage,
+    Message, Method, Prompt, Result, Role, RouteChoice, RouteScore, Segment, Usage,
 };
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -96,68 +94,26 @@ pub(crate) async fn answer(
     check_cancelled(cancel)?;
     check_room(ports.reader, Template::GAG, &question.text, options).await?;
     let plan = plan(question, ports, options, cancel, sink).await?;
-    let Some((domain, prompt)) = plan.domain else {
-        let mut answer = none::answer(question, ports, options, cancel, sink, started).await?;
-        answer.method = Method::Gag;
-        answer.gag = Some(plan.trace);
-        if let Some(rewriting) = plan.rewriting {
-            answer.timings.queue_ms += rewriting.queue_ms;
-            answer.timings.prefill_ms += rewriting.prefill_ms;
-            answer.timings.decode_ms += rewriting.decode_ms;
-            answer.usage.tokens_read += rewriting.tokens_read;
-            answer.usage.tokens_written += rewriting.tokens_written;
-            answer.searched_question = Some(rewriting.question);
+    let mut answer = match plan.domain {
+        None => none::answer(question, ports, options, cancel, sink, started).await?,
+        Some((domain, prompt)) => {
+            let writing = if options.control == Some(Control::ExpertAlone) {
+                let generation = ports.experts.answer_alone(domain, &plan.asked, cancel).await?;
+                sink(AnswerEvent::Text(generation.text.clone()));
+                Writing { generation, first_token_ms: milliseconds(started) }
+            } else {
+                write(ports.reader, prompt, &[], options, cancel, sink, started).await?
+            };
+            // An expert's memory is no evidence: nothing in the answer has support.
+            writing.from_memory(Method::Gag, question, ports.reader, started)
         }
-        return Ok(answer);
     };
-    let mut writing = if options.control == Some(Control::ExpertAlone) {
-        let generation = ports.experts.answer_alone(domain, &plan.asked, cancel).await?;
-        sink(AnswerEvent::Text(generation.text.clone()));
-        Writing { generation, first_token_ms: milliseconds(started) }
-    } else {
-        write(ports.reader, prompt, &[], options, cancel, sink, started).await?
-    };
+    answer.method = Method::Gag;
+    answer.gag = Some(plan.trace);
     if let Some(rewriting) = &plan.rewriting {
-        writing.generation.queue_ms += rewriting.queue_ms;
-        writing.generation.prefill_ms += rewriting.prefill_ms;
-        writing.generation.decode_ms += rewriting.decode_ms;
-        writing.generation.prompt_tokens += rewriting.tokens_read;
-        writing.generation.written_tokens += rewriting.tokens_written;
+        rewriting.charge(&mut answer);
     }
-    let Writing { generation, first_token_ms } = writing;
-    let text = generation.text.trim().to_owned();
-    Ok(Answer {
-        id: None,
-        question: question.text.clone(),
-        searched_question: plan.rewriting.map(|rewriting| rewriting.question),
-        method: Method::Gag,
-        model: ports.reader.model().model.clone(),
-        outcome: Outcome::Answered,
-        // An expert's memory is no evidence, so nothing here has support.
-        sentences: unsupported_sentences(&text),
-        text,
-        withheld: None,
-        retrieved: Vec::new(),
-        read: Vec::new(),
-        used: Vec::new(),
-        abstention: None,
-        search: None,
-        timings: Timings {
-            queue_ms: generation.queue_ms,
-            search_ms: 0.0,
-            prefill_ms: generation.prefill_ms,
-            first_token_ms,
-            decode_ms: generation.decode_ms,
-            total_ms: milliseconds(started),
-        },
-        usage: Usage {
-            tokens_read: generation.prompt_tokens,
-            tokens_written: generation.written_tokens,
-            bytes_read: 0,
-        },
-        gag: Some(plan.trace),
-        prompt: generation.prompt_text,
-    })
+    Ok(answer)
 }
 
 /// The prompt that GAG would give the base for a question, rows included.
@@ -239,7 +195,8 @@ async fn plan(
         Some(Control::Constant) => listener.projector.rows(&listener.constant),
         Some(Control::Shuffled) => listener.projector.rows(listener.another(&asked)),
         Some(Control::Untrained) => listener.untrained()?.rows(&stable(listener)),
-        None | Some(Control::WrongRoute) => listener.projector.rows(&stable(listener)),
+        // With the wrong route it is the thought that differs; the rest are other methods'.
+        _ => listener.projector.rows(&stable(listener)),
     };
     trace.rows = u32::try_from(shape.slots).unwrap_or(u32::MAX);
     trace.project_ms = milliseconds(projecting);
@@ -301,12 +258,12 @@ fn sorted(mut scores: Vec<RouteScore>) -> Vec<RouteScore> {
 }
 
 /// The prompt around the rows: one user turn, the knowledge after the question (card, 4a).
-/// Training reads the same.
+/// Training reads the same, down to how the question is brought to one line.
 #[must_use]
 pub fn filled(question: &str, rows: EmbeddingRows) -> Prompt {
     let (_, user) = Template::GAG.parts();
     let (before, after) = user.split_once(KNOWLEDGE).unwrap_or((user, ""));
-    let before = before.replacen("{question}", question, 1);
+    let before = before.replacen("{question}", &clean_question(question), 1);
     Prompt::Chat(vec![Message {
         role: Role::User,
         content: vec![
@@ -343,7 +300,7 @@ mod tests {
     #[test]
     fn the_rows_stand_alone_between_two_texts() {
         let rows = EmbeddingRows { values: vec![1.0; 8], width: 2 };
-        let Prompt::Chat(messages) = filled("Who? {knowledge}", rows.clone()) else {
+        let Prompt::Chat(messages) = filled("Who?\n {knowledge}", rows.clone()) else {
             panic!("a chat prompt")
         };
         let [message] = &messages[..] else { panic!("one turn") };

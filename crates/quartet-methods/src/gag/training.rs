@@ -122,26 +122,6 @@ pub fn train_injection(
     Ok(TrainedInjection { stage, parameters, gain: work.gain })
 }
 
-/// How long it would take from its start, in seconds. Nothing is written.
-///
-/// # Errors
-/// As [`train_injection`].
-pub fn measure_injection(
-    request: &InjectionTraining,
-    compute: &Compute,
-    control: &Control,
-) -> Result<f64> {
-    let work = Work::load(request, compute)?;
-    let mut objective = work.objective(control)?;
-    let mut whole = 0.0;
-    work.estimate(&work.course(), &mut objective, control, &mut |event| {
-        if let TextEvent::Estimate { seconds, .. } = event {
-            whole += seconds;
-        }
-    })?;
-    Ok(whole)
-}
-
 /// A training with everything loaded.
 struct Work<'a> {
     request: &'a InjectionTraining,

@@ -47,7 +47,7 @@ pub(crate) async fn answer(
     let mut answer = Answer {
         id: None,
         question: question.text.clone(),
-        searched_question: rewritten.as_ref().map(|rewriting| rewriting.question.clone()),
+        searched_question: None,
         method: Method::Rag,
         model: ports.reader.model().model.clone(),
         outcome: Outcome::NotInDocuments,
@@ -62,14 +62,11 @@ pub(crate) async fn answer(
         timings: Timings { search_ms, ..Timings::default() },
         usage: Usage::default(),
         gag: None,
+        imprag: None,
         prompt: String::new(),
     };
     if let Some(rewriting) = &rewritten {
-        answer.timings.queue_ms += rewriting.queue_ms;
-        answer.timings.prefill_ms += rewriting.prefill_ms;
-        answer.timings.decode_ms += rewriting.decode_ms;
-        answer.usage.tokens_read += rewriting.tokens_read;
-        answer.usage.tokens_written += rewriting.tokens_written;
+        rewriting.charge(&mut answer);
     }
     // Nothing found: a model asked all the same would answer as if it had read something.
     if hits.is_empty() {

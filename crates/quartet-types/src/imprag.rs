@@ -1,0 +1,221 @@
+//! Implicit-query retrieval (ImpRAG, Zhang et al. 2025, arXiv 2506.02279): how it is set up, what
+//! happened in an answer, what it is worth. Section numbers are those of the paper.
+
+use crate::id::Sha256;
+use crate::training::StageReport;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use ts_rs::TS;
+
+/// How passages are encoded for reading.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ImpragMode {
+    /// Each passage alone, once, when documents come in; keys and values of layers `b..=t` are
+    /// kept on disk and restored (appendix A, "independent").
+    #[default]
+    Fast,
+    /// The passages of a question one after another in one sequence, each reading those before
+    /// it, when the question is asked (section 3.1, the paper's main setting).
+    Quality,
+}
+
+impl ImpragMode {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Fast, Self::Quality];
+
+    /// The name used in commands and files.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Quality => "quality",
+        }
+    }
+}
+
+/// How much of the model is taught.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ImpragTier {
+    /// Nothing: the general starting point as it is shipped, or the bare model.
+    Untaught,
+    /// The retrieval heads: low-rank changes of the query and key projections of layer `b`, used
+    /// for retrieval only. Minutes. Not the paper's method: the reader stays as it was.
+    #[default]
+    T0,
+    /// Low-rank changes of layers up to `b` on the side of the query; passages keep their vectors.
+    T1q,
+    /// The same on both sides.
+    T1,
+    /// The paper's objective: retrieval, self-distillation and generation together, low-rank
+    /// changes of all layers, in force for vectors, keys, values and answers alike.
+    T3,
+}
+
+impl ImpragTier {
+    /// Those that can be trained.
+    pub const ALL: [Self; 4] = [Self::T0, Self::T1q, Self::T1, Self::T3];
+
+    /// The name used in commands and files.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Untaught => "untaught",
+            Self::T0 => "t0",
+            Self::T1q => "t1q",
+            Self::T1 => "t1",
+            Self::T3 => "t3",
+        }
+    }
+}
+
+/// Everything that decides how passages become vectors and how they are read. A vector or a
+/// stored state of other settings is another one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct ImpragSettings {
+    /// Layer `b`, from 0: its queries and keys are the vectors (sections 3.1 and 3.2), and it is
+    /// the first that reads passages.
+    pub first_layer: u32,
+    /// Layer `t`, from 0: the last that reads passages.
+    pub last_layer: u32,
+    /// Tokens of a passage, at most (`l_max`, not stated in the paper). The prompt stands at
+    /// `passages * longest`.
+    pub longest: u32,
+    /// Passages read (`k`).
+    pub passages: u32,
+    /// How passages are encoded for reading.
+    pub mode: ImpragMode,
+}
+
+impl ImpragSettings {
+    /// The card's proportions for a model with this many layers: the paper's models have
+    /// `(b + 1) / layers` from .25 to .29 and `(t + 1) / layers` from .71 to .75. 24 layers give
+    /// b = 7 and t = 17.
+    #[must_use]
+    pub fn for_layers(layers: u32) -> Self {
+        let at = |share: f64| ((f64::from(layers) * share).round() as u32).clamp(1, layers) - 1;
+        let first_layer = at(1.0 / 3.0);
+        let last_layer = at(0.75).max(first_layer);
+        Self { first_layer, last_layer, longest: 128, passages: 10, mode: ImpragMode::Fast }
+    }
+
+    /// Position of the first token of a prompt (section 3.1): the same whatever was found.
+    #[must_use]
+    pub fn prompt_position(&self) -> u32 {
+        self.passages * self.longest
+    }
+}
+
+/// What happened in an answer by implicit query.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, TS)]
+pub struct ImpragTrace {
+    /// How the passages were encoded.
+    pub mode: ImpragMode,
+    /// What had been taught.
+    pub tier: ImpragTier,
+    /// Layers that read the passages, first and last.
+    pub layers: (u32, u32),
+    /// Raw inner products of the passages that were read, in the order in which they were read.
+    pub scores: Vec<f32>,
+    /// Below this best score the documents are taken not to hold the answer; `None` where it was
+    /// never calibrated.
+    pub threshold: Option<f32>,
+    /// Whether words were searched as well (BM25): not what the paper does.
+    pub is_hybrid: bool,
+    /// Tokens of the passages that were read.
+    pub passage_tokens: u32,
+    /// Reading the prompt up to layer `b`, in milliseconds.
+    pub query_ms: f64,
+    /// Finding the passages, in milliseconds.
+    pub search_ms: f64,
+    /// Passages whose states had to be made for this question, because they were not on disk.
+    pub encoded: u32,
+    /// Making those, in milliseconds.
+    pub encode_ms: f64,
+    /// Bytes of states read from disk.
+    pub restored_bytes: u64,
+}
+
+/// Recall of one retriever on one format of questions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct RetrievalResult {
+    /// The format: `question`, `gap`, `next_sentence`.
+    pub format: String,
+    /// The retriever: `implicit`, `untrained`, `start`, `lexical`, `dense`, `hybrid`.
+    pub retriever: String,
+    /// Queries.
+    pub queries: u32,
+    /// Share of them with a right passage among the first ten.
+    pub recall_10: f64,
+    /// Mean of one over the rank of the first right passage, 0 beyond ten.
+    pub mrr_10: f64,
+}
+
+/// How evenly passages win, and how far their vectors are apart (card, test 15).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, TS)]
+pub struct HubReport {
+    /// The largest share of queries that one passage wins.
+    pub largest_share: f64,
+    /// Standard deviation of the scores.
+    pub deviation: f64,
+    /// Mean cosine between vectors of different passages.
+    pub mean_cosine: f64,
+}
+
+/// What an ImpRAG artefact is made of and what it is worth.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct ImpragReport {
+    /// How it was made.
+    pub settings: ImpragSettings,
+    /// What was taught.
+    pub tier: ImpragTier,
+    /// The adapter that makes queries, beyond the starting point.
+    pub query: Option<Sha256>,
+    /// The adapter that makes passage vectors.
+    pub passage: Option<Sha256>,
+    /// The adapter in force while answers are written.
+    pub reader: Option<Sha256>,
+    /// The adapter in force while passages are encoded for reading; the bare model where `None`.
+    pub states: Option<Sha256>,
+    /// Whether it began at the starting point that is shipped.
+    pub from_start: bool,
+    /// Numbers trained.
+    pub parameters: u64,
+    /// Training queries by format.
+    pub queries: BTreeMap<String, u64>,
+    /// Recall on queries that were not trained.
+    pub retrieval: Vec<RetrievalResult>,
+    /// Hubs before and after.
+    pub hubs: (HubReport, HubReport),
+    /// Raw best score below which the documents are taken not to hold the answer.
+    pub threshold: Option<f32>,
+    /// Loss of the right answer in nats per token by what the reader was given: `retrieved`,
+    /// `oracle`, `random`, `hidden`.
+    pub reading: BTreeMap<String, f64>,
+    /// The stages of training.
+    pub stages: Vec<StageReport>,
+    /// Wall time of each part of the work, in seconds.
+    pub seconds: BTreeMap<String, f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_follow_the_papers_proportions() {
+        let of = |layers| {
+            let settings = ImpragSettings::for_layers(layers);
+            (settings.first_layer, settings.last_layer)
+        };
+        assert_eq!(of(24), (7, 17));
+        assert_eq!(of(28), (8, 20));
+        assert_eq!(of(4), (0, 2));
+        assert_eq!(of(1), (0, 0));
+    }
+}
