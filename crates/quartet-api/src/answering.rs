@@ -8,10 +8,11 @@ use quartet_methods::{
     Experts, Implicit, NoExperts, NoImplicit, Options, Ports, Question, Reader, Searcher,
 };
 use quartet_types::{
-    Answer, AnswerEvent, CollectionId, Contestant, EngineEvent, Error, ErrorCode, Method,
-    ModelDescription, Result, RouteChoice, RouteCorrection, RouteScore, SearchHit, SearchTrace,
+    Answer, AnswerEvent, CollectionId, Contestant, EngineEvent, Error, ErrorCode, JobProgress,
+    Method, ModelDescription, Result, RouteChoice, RouteCorrection, RouteScore, SearchHit,
+    SearchTrace,
 };
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -73,7 +74,7 @@ impl Searcher for CollectionSearcher {
 
 /// A question's vector is made from this much of it: no token is longer than a character, so
 /// this always fits the embedder, and no honest question is longer.
-const MOST_EMBEDDED_CHARACTERS: usize = 480;
+pub(crate) const MOST_EMBEDDED_CHARACTERS: usize = 480;
 
 /// Stands in for the search where the method has no use for documents.
 pub(crate) struct NoDocuments;
@@ -98,6 +99,8 @@ pub struct Answering {
     implicit: Box<dyn Implicit>,
     /// What answers by experts depend on.
     experts_key: String,
+    /// What answers by implicit queries depend on.
+    implicit_key: String,
     options: Options,
 }
 
@@ -111,7 +114,7 @@ impl Answering {
     /// Prompts, budgets and calibration in one line: answers of another recipe are others.
     #[must_use]
     pub fn recipe(&self) -> String {
-        format!("{} {}", self.options.recipe(), self.experts_key)
+        format!("{} {} {}", self.options.recipe(), self.experts_key, self.implicit_key)
     }
 
     /// With a route that a person chose.
@@ -121,7 +124,7 @@ impl Answering {
         self
     }
 
-    fn ports(&self) -> Ports<'_> {
+    pub(crate) fn ports(&self) -> Ports<'_> {
         Ports {
             reader: &self.reader,
             searcher: &*self.searcher,
@@ -155,7 +158,26 @@ impl Answering {
         cancel: &CancellationToken,
         sink: &mut (dyn FnMut(AnswerEvent) + Send),
     ) -> Result<Answer> {
-        let options = Options { control: contestant.control, ..self.options.clone() };
+        self.answer_given(contestant, question, &[], cancel, sink).await
+    }
+
+    /// As [`Self::answer_as`]; the oracle control of ImpRAG reads passages that hold `evidence`.
+    ///
+    /// # Errors
+    /// As [`quartet_methods::answer`].
+    pub(crate) async fn answer_given(
+        &self,
+        contestant: Contestant,
+        question: &Question,
+        evidence: &[String],
+        cancel: &CancellationToken,
+        sink: &mut (dyn FnMut(AnswerEvent) + Send),
+    ) -> Result<Answer> {
+        let options = Options {
+            control: contestant.control,
+            evidence: evidence.to_vec(),
+            ..self.options.clone()
+        };
         let ports = self.ports();
         quartet_methods::answer(contestant.method, question, &ports, &options, cancel, sink).await
     }
@@ -215,8 +237,41 @@ impl Quartet {
         let (experts, experts_key) = self.experts_for(methods, collection, &reader, cancel).await?;
         let options =
             Options { abstain, route_margin: self.settings.route_margin, ..Options::default() };
-        let implicit = Box::new(NoImplicit::default());
-        Ok(Answering { reader, searcher, experts, implicit, experts_key, options })
+        let (implicit, implicit_key) =
+            self.implicit_for(methods, collection, &reader, cancel, sink).await?;
+        Ok(Answering { reader, searcher, experts, implicit, experts_key, implicit_key, options })
+    }
+
+    /// Implicit queries, where a method makes them, and what their answers depend on. Passages
+    /// that are new are encoded first, if they are few. That a collection is not prepared is
+    /// told to that method alone, so that others can still answer.
+    async fn implicit_for(
+        &self,
+        methods: &[Method],
+        collection: &str,
+        reader: &BaseReader,
+        cancel: &CancellationToken,
+        sink: &mut (dyn FnMut(AnswerEvent) + Send),
+    ) -> Result<(Box<dyn Implicit>, String)> {
+        if !methods.contains(&Method::Imprag) {
+            return Ok((Box::new(NoImplicit::default()), String::new()));
+        }
+        let collection = self.find_collection(collection).await?;
+        let sink = Mutex::new(sink);
+        let on_progress = |progress: &JobProgress| {
+            if let (Some(total), Ok(mut sink)) = (progress.total, sink.lock()) {
+                sink(AnswerEvent::Loading(progress.done as f32 / total.max(1) as f32));
+            }
+        };
+        let model = reader.installed();
+        match self.implicit_passages(&collection, model, cancel, &on_progress).await {
+            Ok(passages) => {
+                let key = passages.key();
+                Ok((Box::new(passages), key))
+            }
+            Err(error) if error.code == ErrorCode::Cancelled => Err(error),
+            Err(error) => Ok((Box::new(NoImplicit(error)), String::new())),
+        }
     }
 
     /// The experts, where a method listens to them, and what their answers depend on. That there

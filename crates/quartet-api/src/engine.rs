@@ -19,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 /// Tokens the embedder was trained to read at once; chunks are kept below it.
 const EMBEDDER_CONTEXT: u32 = 512;
 
+/// Texts that are split into tokens in one request.
+const TEXTS_AT_ONCE: usize = 256;
+
 /// The engine worker and what it needs to load a model.
 pub(crate) struct Engine {
     supervisor: Supervisor<EngineProtocol>,
@@ -126,6 +129,23 @@ impl BaseReader {
         let context = engine.settings.context;
         let description = engine.load(&model, context, cancel, on_event).await?;
         Ok(Self { engine, model, description })
+    }
+
+    /// Texts as tokens, without special ones.
+    pub(crate) async fn tokens(&self, texts: &[String]) -> Result<Vec<Vec<u32>>> {
+        let mut all = Vec::with_capacity(texts.len());
+        for some in texts.chunks(TEXTS_AT_ONCE) {
+            let request = EngineRequest::Tokenise {
+                model: self.model.name.clone(),
+                texts: some.to_vec(),
+                special: false,
+            };
+            match self.engine.call(request, &CancellationToken::new(), |_| {}).await? {
+                EngineReply::Tokens(tokens) => all.extend(tokens),
+                other => return Err(unexpected(&other)),
+            }
+        }
+        Ok(all)
     }
 
     /// The model with its file.

@@ -4,11 +4,14 @@ use crate::Quartet;
 use crate::answering::Answering;
 use crate::models::write_atomically;
 use async_trait::async_trait;
-use quartet_exam::{About, DocumentNames, Examinee, QuestionResult, Report, Step, parse_questions};
+use quartet_exam::{
+    About, DocumentNames, ExamQuestion, Examinee, QuestionResult, Report, Step, gold_passages,
+    parse_questions,
+};
 use quartet_methods::Question;
-use quartet_types::{Answer, AnswerEvent, Contestant, Error, ErrorCode, Result};
+use quartet_types::{Answer, AnswerEvent, Contestant, Control, Error, ErrorCode, Result};
 use sha2::Digest;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -38,15 +41,29 @@ pub struct ExamRequest {
     pub report: Option<PathBuf>,
 }
 
+/// Passages of gold evidence that the oracle control is given, at most: as many as are read.
+const GIVEN: usize = 10;
+
+/// Whoever answers, with the gold evidence of each question for the control that reads it.
+struct Sitting {
+    answering: Answering,
+    evidence: HashMap<String, Vec<String>>,
+}
+
 #[async_trait]
-impl Examinee for Answering {
+impl Examinee for Sitting {
     async fn answer(
         &self,
         contestant: Contestant,
-        question: &str,
+        question: &ExamQuestion,
         cancel: &CancellationToken,
     ) -> Result<Answer> {
-        self.answer_as(contestant, &Question::fresh(question), cancel, &mut |_| {}).await
+        let given = match contestant.control {
+            Some(Control::Oracle) => self.evidence.get(&question.id).map_or(&[][..], Vec::as_slice),
+            _ => &[],
+        };
+        let question = Question::fresh(question.question.clone());
+        self.answering.answer_given(contestant, &question, given, cancel, &mut |_| {}).await
     }
 
     async fn likelihood(
@@ -56,7 +73,7 @@ impl Examinee for Answering {
         answers: &[String],
         cancel: &CancellationToken,
     ) -> Result<Option<f64>> {
-        Self::likelihood(self, contestant, question, answers, cancel).await
+        self.answering.likelihood(contestant, question, answers, cancel).await
     }
 }
 
@@ -106,6 +123,15 @@ impl Quartet {
             Err(error) if error.code == ErrorCode::NotFound => None,
             Err(error) => return Err(error),
         };
+        let names = DocumentNames::default();
+        let needs_evidence = contestants.iter().any(|one| one.control == Some(Control::Oracle));
+        let evidence = if needs_evidence {
+            self.evidence_of(&questions, &request.collection, &names).await?
+        } else {
+            HashMap::new()
+        };
+        let sitting = Sitting { answering, evidence };
+        let answering = &sitting.answering;
         let model = answering.model();
         let who: Vec<String> = contestants.iter().map(ToString::to_string).collect();
         hash.update(format!(
@@ -123,12 +149,11 @@ impl Quartet {
         let done = if request.fresh { Vec::new() } else { read_rows(&partial) };
         let mut keep = Rows::open(&partial, &done)?;
 
-        let names = DocumentNames::default();
         let results = quartet_exam::run(
             &questions,
             &contestants,
             &names,
-            &answering,
+            &sitting,
             done,
             &mut |step| {
                 keep.append(step.result)?;
@@ -166,6 +191,25 @@ impl Quartet {
     }
 }
 
+impl Quartet {
+    /// The texts of the passages that hold the gold evidence, by question.
+    async fn evidence_of(
+        &self,
+        questions: &[ExamQuestion],
+        collection: &str,
+        names: &DocumentNames,
+    ) -> Result<HashMap<String, Vec<String>>> {
+        let collection = self.find_collection(collection).await?;
+        let passages = self.library.all_passages(collection.id).await?;
+        let texts = |question: &ExamQuestion| {
+            let gold = gold_passages(question, &passages, names);
+            let texts = gold.into_iter().take(GIVEN).map(|passage| passage.text.clone());
+            (question.id.clone(), texts.collect())
+        };
+        Ok(questions.iter().map(texts).collect())
+    }
+}
+
 /// The items in order, each where it comes first.
 fn each_once<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
     let mut once = Vec::new();
@@ -178,7 +222,7 @@ fn each_once<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
 }
 
 /// An exam may take hours; that its report cannot be written should be known before.
-fn check_writable(report: &std::path::Path) -> Result<()> {
+pub(crate) fn check_writable(report: &std::path::Path) -> Result<()> {
     let folder = report.parent().filter(|folder| !folder.as_os_str().is_empty());
     match folder {
         Some(folder) if !folder.is_dir() => {

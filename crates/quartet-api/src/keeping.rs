@@ -1,6 +1,7 @@
 //! Collections, documents, imports and jobs: the library, with workers to read and embed.
 
 use crate::Quartet;
+use crate::implicit::{ImplicitStatus, IndexRequest};
 use crate::pages::PdfReader;
 use crate::workers::worker_command;
 use quartet_library::{Importer, JournalEntry};
@@ -29,6 +30,8 @@ pub enum JobOutcome {
     Imported(ImportReport),
     /// Of a training.
     Trained(Box<Artefact>),
+    /// Of an encoding of passages.
+    Indexed(Box<ImplicitStatus>),
 }
 
 /// What an import is about.
@@ -84,6 +87,7 @@ impl Quartet {
             self.forget_artefact(&one);
         }
         let _ = std::fs::remove_file(self.study_file(&collection));
+        self.forget_implicit(collection.id);
         Ok(())
     }
 
@@ -104,7 +108,9 @@ impl Quartet {
     /// # Errors
     /// `NotFound`, `Busy`.
     pub async fn delete_document(&self, id: DocumentId) -> Result<()> {
-        self.library.delete_document(id).await
+        let collection = self.library.document(id).await?.collection;
+        self.library.delete_document(id).await?;
+        self.prune_implicit(collection).await
     }
 
     /// What was added, updated and removed, newest first; of one collection or of all.
@@ -176,6 +182,12 @@ impl Quartet {
                 let trained = self.train(&request, cancel, on_progress).await?;
                 Ok(JobOutcome::Trained(Box::new(trained)))
             }
+            JobKind::Encode => {
+                stored.check_resumable()?;
+                let request: IndexRequest = self.library.job_request(job).await?;
+                let status = self.index_implicit(&request, cancel, on_progress).await?;
+                Ok(JobOutcome::Indexed(Box::new(status)))
+            }
             JobKind::Exam | JobKind::Synthesise => Err(Error::new(
                 ErrorCode::NotSupported,
                 format!("job {job} cannot be resumed by itself"),
@@ -199,11 +211,16 @@ impl Quartet {
         let reader = PdfReader::new(worker_command(&self.program, "pdf"), &self.settings);
         let importer =
             Importer { library: &self.library, reader: &reader, embedder: &embedder, on_progress };
-        match work {
+        let imported = match work {
             Work::Paths(collection, paths) => importer.import(collection, paths, cancel).await,
             Work::Retry(collection) => importer.retry(collection, cancel).await,
             Work::Resume(job) => importer.resume(job, cancel).await,
+        }?;
+        // Documents may have gone or changed, and what was derived from them goes as well.
+        for collection in self.library.collections().await? {
+            self.prune_implicit(collection.id).await?;
         }
+        Ok(imported)
     }
 
     /// All jobs, newest first.

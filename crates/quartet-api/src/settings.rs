@@ -28,6 +28,8 @@ pub struct Settings {
     /// GAG: by how much a domain must be nearer to a question than the general route (cosine, 0
     /// to 1); 0 takes the nearest, as the paper does.
     pub route_margin: f32,
+    /// ImpRAG: states of passages kept on disk, of all collections together, in MiB; 0 keeps none.
+    pub passage_states_mb: u32,
     /// Longest a single PDF may take to read, in seconds.
     pub pdf_seconds: u64,
     /// Language of the window: `auto`, `en` or `de`.
@@ -44,6 +46,7 @@ impl Default for Settings {
             threads: 0,
             gpu_layers: -1,
             route_margin: 0.0,
+            passage_states_mb: 2048,
             pdf_seconds: 600,
             language: "auto".to_owned(),
             theme: "auto".to_owned(),
@@ -85,6 +88,10 @@ impl Settings {
         }
         if !(0.0..=1.0).contains(&self.route_margin) {
             return Err(format!("route_margin: {} is not between 0 and 1", self.route_margin));
+        }
+        if self.passage_states_mb > 1 << 20 {
+            let given = self.passage_states_mb;
+            return Err(format!("passage_states_mb: {given} is not between 0 and 1048576"));
         }
         if self.pdf_seconds == 0 {
             return Err("pdf_seconds must be at least 1".to_owned());

@@ -96,7 +96,9 @@ pub(crate) async fn compare(
             }
         })
         .await?;
-    output.result(&json!({ "answers": answers }), || crate::gag::saved(&answers));
+    output.result(&json!({ "answers": answers }), || {
+        format!("{}{}", crate::gag::saved(&answers), crate::imprag::sooner(&answers))
+    });
     Ok(ExitCode::SUCCESS)
 }
 
@@ -158,7 +160,12 @@ pub(crate) async fn exam(
             output.remark("Stopped. The same command goes on with the next question.");
         }
     })?;
-    let summary = json!({ "methods": report.methods, "differences": report.differences, "about": report.about });
+    let summary = json!({
+        "methods": report.methods,
+        "differences": report.differences,
+        "formats": report.formats,
+        "about": report.about,
+    });
     output.result(&summary, || {
         let mut text = quartet_api::render_exam(&report);
         if let Some(path) = &arguments.report {

@@ -34,12 +34,16 @@ pub(crate) enum Command {
     Compare(Compare),
     /// Put a file of questions to methods and score the answers.
     Exam(Exam),
+    /// Say how well passages are found for a file of questions, without answering them.
+    Retrieval(Retrieval),
     /// Teach a model a collection. Goes on where an interrupted training stopped.
     Train(Train),
     /// List what has been trained, with what it is worth.
     Artefacts(Artefacts),
     /// List questions whose route was put right; put one right, or undo it.
     Routes(Routes),
+    /// Prepare collections for ImpRAG, or see how far they are.
+    Imprag(Imprag),
     /// List models, check their files, add your own.
     Models(Models),
     /// List long-running work; pause, resume or cancel it.
@@ -148,7 +152,7 @@ pub(crate) struct Search {
 pub(crate) struct Ask {
     /// The question.
     pub(crate) question: String,
-    /// How to answer: none, rag, gag (iag and imprag are to come).
+    /// How to answer: none, rag, gag, imprag (iag is to come).
     #[arg(long, short, default_value = "rag")]
     pub(crate) method: String,
     #[command(flatten)]
@@ -193,8 +197,8 @@ pub(crate) struct Exam {
     /// Question files: JSON lines as described in README, or SQuAD 2.0 JSON.
     #[arg(long, required = true, value_name = "FILE", num_args = 1..)]
     pub(crate) questions: Vec<PathBuf>,
-    /// Methods to examine; the first is what the others are compared with. `gag:shuffled` is a
-    /// method with a part taken away.
+    /// Methods to examine; the first is what the others are compared with. `gag:shuffled`
+    /// and `imprag:lexical` are methods with a part taken away.
     #[arg(long, value_delimiter = ',', default_value = "none,rag")]
     pub(crate) methods: Vec<String>,
     /// After each method, examine all its controls too: what is it worth without each part?
@@ -219,6 +223,26 @@ pub(crate) struct Exam {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Retrieval {
+    /// Question files: JSON lines as described in README, or SQuAD 2.0 JSON.
+    #[arg(required = true, value_name = "QUESTIONS")]
+    pub(crate) questions: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) collection: InCollection,
+    #[command(flatten)]
+    pub(crate) base: WithBase,
+    /// Where to write the report, as JSON, with a row for each question.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Look up only this many questions: a fixed sample over all kinds.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// Seed of the sample.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Train {
     #[command(subcommand)]
     pub(crate) what: Trained,
@@ -230,6 +254,8 @@ pub(crate) enum Trained {
     Expert(TrainExpert),
     /// GAG: an expert, and a base model that listens to it.
     Gag(TrainGag),
+    /// ImpRAG: a base model that retrieves from the collection by itself.
+    Imprag(TrainImprag),
 }
 
 #[derive(Debug, Args)]
@@ -269,6 +295,34 @@ pub(crate) struct TrainGag {
     pub(crate) published: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct TrainImprag {
+    #[command(flatten)]
+    pub(crate) collection: InCollection,
+    /// How long it may take: quick, standard or thorough.
+    #[arg(long, default_value = "standard")]
+    pub(crate) preset: String,
+    #[command(flatten)]
+    pub(crate) base: WithBase,
+    /// What is taught: `t0` (retrieval heads, minutes), `t1q` (layers below, for questions),
+    /// `t1` (for passages too) or `t3` (the paper's objective, all layers: days).
+    #[arg(long, default_value = "t0", value_parser = ["t0", "t1q", "t1", "t3"])]
+    pub(crate) tier: String,
+    /// Count the five best of the search as right, as published, and not the passage that a
+    /// question was made from.
+    #[arg(long)]
+    pub(crate) published_labels: bool,
+    /// Begin with the bare model and not with the starting point that is shipped.
+    #[arg(long)]
+    pub(crate) from_scratch: bool,
+    /// The model that writes the questions; `none` leaves them to rules.
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) writer: Option<String>,
+    /// Only so many updates per stage, to try it out.
+    #[arg(long, value_name = "N")]
+    pub(crate) updates: Option<u64>,
+}
+
 /// Questions that were sent elsewhere than the router would have.
 #[derive(Debug, Args)]
 pub(crate) struct Routes {
@@ -298,6 +352,37 @@ pub(crate) enum RouteChange {
     Remove {
         /// Its number, as `quartet routes` shows it.
         id: i64,
+    },
+}
+
+/// Passages that a base model finds and reads by itself.
+#[derive(Debug, Args)]
+pub(crate) struct Imprag {
+    #[command(subcommand)]
+    pub(crate) what: ImpragAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImpragAction {
+    /// Encode the passages of a collection that are new. Goes on where it stopped.
+    Index {
+        /// The collection.
+        #[arg(default_value = "default", value_name = "COLLECTION")]
+        collection: String,
+        #[command(flatten)]
+        base: WithBase,
+        /// How passages are read from now on: `fast` (each encoded once, and kept on disk) or
+        /// `quality` (those of a question encoded together when it is asked).
+        #[arg(long, value_parser = ["fast", "quality"])]
+        mode: Option<String>,
+    },
+    /// Show how many passages can be found, and what is on disk.
+    Status {
+        /// The collection; all of them without.
+        #[arg(value_name = "COLLECTION")]
+        collection: Option<String>,
+        #[command(flatten)]
+        base: WithBase,
     },
 }
 

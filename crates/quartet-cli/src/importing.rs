@@ -1,6 +1,7 @@
 //! `import` and `jobs`.
 
 use crate::arguments::{self, JobAction};
+use crate::implicit;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::render;
@@ -58,6 +59,7 @@ pub(crate) async fn jobs(
             return match result.inspect_err(|error| remark_if_stopped(error.code, output))? {
                 JobOutcome::Imported(imported) => report(&imported, output),
                 JobOutcome::Trained(artefact) => Ok(training::report(&artefact, output)),
+                JobOutcome::Indexed(status) => Ok(implicit::report(&status, output)),
             };
         }
     }

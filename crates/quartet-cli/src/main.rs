@@ -9,7 +9,9 @@ mod arguments;
 mod bench;
 mod gag;
 mod housekeeping;
+mod implicit;
 mod importing;
+mod imprag;
 mod output;
 mod progress;
 mod render;
@@ -57,6 +59,9 @@ async fn run(command: Command, output: Output) -> Result<ExitCode> {
         Command::Train(arguments) => training::train(&quartet, &arguments, output, &cancel).await,
         Command::Artefacts(arguments) => training::artefacts(&quartet, &arguments, output).await,
         Command::Routes(arguments) => gag::routes(&quartet, arguments.what, output, &cancel).await,
+        Command::Imprag(arguments) => {
+            implicit::imprag(&quartet, arguments.what, output, &cancel).await
+        }
         Command::Models(arguments) => housekeeping::models(&quartet, &arguments, output),
         Command::Doctor => housekeeping::doctor(&quartet, output).await,
         Command::Search(arguments) => answers::search(&quartet, &arguments, output, &cancel).await,
@@ -65,6 +70,9 @@ async fn run(command: Command, output: Output) -> Result<ExitCode> {
             answers::compare(&quartet, &arguments, output, &cancel).await
         }
         Command::Exam(arguments) => answers::exam(&quartet, &arguments, output, &cancel).await,
+        Command::Retrieval(arguments) => {
+            imprag::retrieval(&quartet, &arguments, output, &cancel).await
+        }
         Command::Bench(arguments) => bench::bench(&quartet, &arguments, output, &cancel).await,
         Command::Serve(arguments) => serve::serve(quartet, &arguments, output, &cancel).await,
         Command::Worker { .. } => Err(Error::internal("workers do not start workers")),

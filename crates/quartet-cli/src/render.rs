@@ -46,6 +46,9 @@ pub(crate) fn evidence(answer: &Answer) -> String {
     if let Some(trace) = &answer.gag {
         text.push_str(&crate::gag::trace(trace));
     }
+    if let Some(trace) = &answer.imprag {
+        text.push_str(&crate::imprag::trace(answer, trace));
+    }
     let _ = write!(text, "  {}", cost(answer));
     text
 }
@@ -86,7 +89,7 @@ fn supporting_quote(answer: &Answer, index: usize) -> Option<String> {
 }
 
 /// Document and page of a hit.
-fn place(hit: &SearchHit) -> String {
+pub(crate) fn place(hit: &SearchHit) -> String {
     let passage = &hit.passage;
     let file = std::path::Path::new(&passage.path)
         .file_name()

@@ -6,8 +6,10 @@ use crate::importing::remark_if_stopped;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::render;
-use quartet_api::types::{Artefact, BeforeAfter, GagForm, GagOptions, Result};
-use quartet_api::{CancellationToken, ExpertRequest, GagRequest, Quartet, TrainRequest};
+use quartet_api::types::{Artefact, BeforeAfter, GagForm, GagOptions, ImpragReport, Result};
+use quartet_api::{
+    CancellationToken, ExpertRequest, GagRequest, ImpragRequest, Quartet, TrainRequest,
+};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -32,12 +34,24 @@ pub(crate) async fn train(
             let expert = expert_request(&gag.expert)?;
             TrainRequest::Gag(GagRequest { expert, base: gag.base.base.clone(), options })
         }
+        Trained::Imprag(imprag) => TrainRequest::Imprag(imprag_request(imprag)?),
     };
     let progress = Progress::new(output.json);
     let result = quartet.train(&request, cancel, &|step| progress.update(step)).await;
     progress.clear();
     let artefact = result.inspect_err(|error| remark_if_stopped(error.code, output))?;
     Ok(report(&artefact, output))
+}
+
+fn imprag_request(imprag: &arguments::TrainImprag) -> Result<ImpragRequest> {
+    let mut request = ImpragRequest::new(&imprag.collection.collection, imprag.preset.parse()?);
+    request.tier = imprag.tier.parse()?;
+    request.base.clone_from(&imprag.base.base);
+    request.published_labels = imprag.published_labels;
+    request.use_start = !imprag.from_scratch;
+    request.study.writer.clone_from(&imprag.writer);
+    request.study.updates = imprag.updates;
+    Ok(request)
 }
 
 fn expert_request(expert: &arguments::TrainExpert) -> Result<ExpertRequest> {
@@ -102,6 +116,9 @@ fn describe(artefact: &Artefact) -> String {
     if let Some(report) = &artefact.gag {
         return gag::describe(artefact, report);
     }
+    if let Some(report) = &artefact.imprag {
+        return describe_imprag(artefact, report);
+    }
     let report = &artefact.report;
     let mut text = String::new();
     let _ = writeln!(
@@ -141,6 +158,56 @@ fn describe(artefact: &Artefact) -> String {
     );
     for (part, seconds) in &report.seconds {
         let _ = writeln!(text, "  {part:<18} {}", render::seconds(*seconds));
+    }
+    text
+}
+
+/// What was taught for implicit queries, and what it finds.
+fn describe_imprag(artefact: &Artefact, report: &ImpragReport) -> String {
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "ImpRAG on `{}` ({}, {}, {}){}",
+        render::clean(&artefact.collection_name),
+        artefact.model,
+        report.tier.as_str(),
+        artefact.preset,
+        if artefact.stale { ", stale: documents have changed since" } else { "" }
+    );
+    let _ = writeln!(text, "  {}", report.tier.in_words());
+    let queries: u64 = report.queries.values().sum();
+    let _ = writeln!(
+        text,
+        "  trained      {} numbers on {queries} queries, {}",
+        report.parameters,
+        if report.from_start { "from the shipped starting point" } else { "from the bare model" }
+    );
+    let _ = writeln!(text, "  retrieval    recall@10 (MRR@10) on queries not trained:");
+    let mut format = "";
+    for result in &report.retrieval {
+        if result.format != format {
+            format = &result.format;
+            let _ = writeln!(text, "    {format} ({})", result.queries);
+        }
+        let _ = writeln!(
+            text,
+            "      {:<10} {:.3} ({:.3})",
+            result.retriever, result.recall_10, result.mrr_10
+        );
+    }
+    let (before, after) = report.hubs;
+    let _ = writeln!(
+        text,
+        "  hubs         one passage wins {:.0} % of all queries; {:.0} % with the bare model",
+        after.largest_share * 100.0,
+        before.largest_share * 100.0
+    );
+    let _ = match report.threshold {
+        Some(threshold) => writeln!(text, "  no answer    below a best score of {threshold:.2}"),
+        None => writeln!(text, "  no answer    scores do not tell what is not in the documents"),
+    };
+    for (part, seconds) in &report.seconds {
+        let _ = writeln!(text, "  {part:<24} {}", render::seconds(*seconds));
     }
     text
 }

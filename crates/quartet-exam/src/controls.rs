@@ -103,6 +103,7 @@ mod tests {
         Report {
             methods: BTreeMap::new(),
             differences: differences.iter().map(of).collect(),
+            formats: vec![],
             questions: vec![],
             about: About::default(),
         }

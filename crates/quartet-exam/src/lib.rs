@@ -8,10 +8,12 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`questions`] | question files: our JSON lines and SQuAD 2.0 |
+//! | [`questions`] | question files: our JSON lines (four formats) and SQuAD 2.0 |
 //! | [`text`] | exact match, token F1, containment (normalised as SQuAD does) |
 //! | [`ranking`] | nDCG, reciprocal rank, recall at k |
 //! | [`result`] | one answer scored against its gold answers and gold pages |
+//! | [`gold`] | which passages of a collection hold the gold evidence |
+//! | [`retrieval`] | at which rank retrievers have them |
 //! | [`bootstrap`] | confidence intervals |
 //! | [`run`] | asks the questions; goes on where it was interrupted |
 //! | [`report`] | the numbers in one JSON document |
@@ -29,18 +31,22 @@ pub mod bootstrap;
 pub mod controls;
 mod differences;
 pub mod evidence;
+pub mod gold;
 pub mod questions;
 pub mod ranking;
 pub mod report;
 pub mod result;
+pub mod retrieval;
 pub mod run;
 pub mod sample;
 pub mod table;
 pub mod text;
 
 pub use evidence::DocumentNames;
-pub use questions::{ExamQuestion, Expected, GoldEvidence, parse_questions};
-pub use report::{About, Difference, Estimate, Report};
+pub use gold::gold_passages;
+pub use questions::{ExamQuestion, Expected, Format, GoldEvidence, parse_questions};
+pub use report::{About, Difference, Estimate, FormatFigures, Report};
 pub use result::QuestionResult;
+pub use retrieval::{RankedQuestion, RetrievalReport};
 pub use run::{Examinee, Step, run};
 pub use sample::sample;

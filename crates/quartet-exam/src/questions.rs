@@ -8,8 +8,12 @@
 //! | over several documents | the same with lists `docs`, `pages`, `evidence` of equal length |
 //! | unanswerable | `question` and neither `answers` nor a document |
 //! | claim | `statement`, `label` (true or false), `doc`, `page`, `evidence` |
+//! | relation | `entity`, `relation`, `answers`, `doc`, `page` |
+//! | title | `context` with `[START]` and `[END]` around a mention, `title`, `doc` |
 //!
 //! `id` is optional (else file name and line); `page` counts from 1; other fields are ignored.
+//! Claims, relations and titles are put as in section 4.1 of the ImpRAG paper (Zhang et al. 2025,
+//! arXiv 2506.02279), which took these formats from FEVER, zsRE and AIDA.
 //!
 //! **SQuAD 2.0 JSON**: `is_impossible` marks the unanswerable. It has no pages, so the
 //! evidence is the sentence of the paragraph that holds the answer.
@@ -27,6 +31,9 @@ pub struct ExamQuestion {
     pub id: String,
     /// The question as it is put to the methods.
     pub question: String,
+    /// How it is put.
+    #[serde(default)]
+    pub format: Format,
     /// What is expected.
     pub expected: Expected,
     /// Gold answers, each as good as the others; empty for an unanswerable question.
@@ -37,6 +44,36 @@ pub struct ExamQuestion {
     pub kind: Option<String>,
     /// Name of the file it is from.
     pub file: String,
+}
+
+/// How a question is put.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// In a sentence.
+    #[default]
+    Question,
+    /// A statement that is true or false.
+    Claim,
+    /// Two names without a sentence: an entity and what is wanted of it.
+    Relation,
+    /// A mention in a context whose page is wanted.
+    Title,
+}
+
+impl Format {
+    /// The name used in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Question => "question",
+            Self::Claim => "claim",
+            Self::Relation => "relation",
+            Self::Title => "title",
+        }
+    }
 }
 
 /// What a good answer does.
@@ -111,6 +148,10 @@ struct Row {
     kind: Option<String>,
     statement: Option<String>,
     label: Option<bool>,
+    entity: Option<String>,
+    relation: Option<String>,
+    context: Option<String>,
+    title: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -141,43 +182,83 @@ fn plain(error: &serde_json::Error) -> String {
     message.split(" at line ").next().unwrap_or(&message).to_owned()
 }
 
+/// Where a mention begins and ends in a context.
+const MENTION: [&str; 2] = ["[START]", "[END]"];
+
 fn question(row: Row, name: &str, line: usize) -> std::result::Result<ExamQuestion, String> {
-    let id = row.id.unwrap_or_else(|| format!("{name}:{line}"));
-    if let Some(statement) = row.statement {
-        let label = row.label.ok_or("a claim needs a `label`, true or false")?;
-        return Ok(ExamQuestion {
-            id,
-            question: format!("Is it true or false? {}", statement.trim()),
-            expected: Expected::Answer,
-            answers: vec![if label { "true" } else { "false" }.to_owned()],
-            evidence: evidence(row.doc, row.page, row.docs, row.pages, row.evidence)?,
-            kind: Some("claim".to_owned()),
-            file: name.to_owned(),
-        });
-    }
-    let asked = row.question.ok_or("no `question`")?;
+    let (format, asked) = put(&row)?;
     if !asked.chars().any(char::is_alphanumeric) {
         return Err("the question is empty".to_owned());
     }
-    let answers: Vec<String> = row
-        .answers
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|answer| !answer.trim().is_empty())
-        .collect();
+    let answers = match format {
+        Format::Claim => {
+            let label = row.label.ok_or("a claim needs a `label`, true or false")?;
+            // Either is an answer to `Is this statement true?`.
+            let side = if label { ["true", "yes"] } else { ["false", "no"] };
+            side.map(str::to_owned).to_vec()
+        }
+        Format::Title => row.title.into_iter().collect(),
+        Format::Question | Format::Relation => row.answers.unwrap_or_default(),
+    };
+    let answers: Vec<String> =
+        answers.into_iter().filter(|answer| !answer.trim().is_empty()).collect();
     let evidence = evidence(row.doc, row.page, row.docs, row.pages, row.evidence)?;
+    if answers.is_empty() && format == Format::Title {
+        return Err("a context needs the `title` that is asked for".to_owned());
+    }
+    if answers.is_empty() && format == Format::Relation {
+        return Err("a relation needs `answers`".to_owned());
+    }
     if answers.is_empty() && !evidence.is_empty() {
         return Err("it names a document but no `answers`".to_owned());
     }
     Ok(ExamQuestion {
-        id,
-        question: asked.trim().to_owned(),
+        id: row.id.unwrap_or_else(|| format!("{name}:{line}")),
+        question: asked,
+        format,
         expected: if answers.is_empty() { Expected::Refusal } else { Expected::Answer },
         answers,
         evidence,
-        kind: row.kind,
+        kind: if format == Format::Claim { Some("claim".to_owned()) } else { row.kind },
         file: name.to_owned(),
     })
+}
+
+/// The format of a row, and the words in which it is put.
+fn put(row: &Row) -> std::result::Result<(Format, String), String> {
+    let has_words = |text: &str| text.chars().any(char::is_alphanumeric);
+    if let Some(statement) = &row.statement {
+        if !has_words(statement) {
+            return Err("the statement is empty".to_owned());
+        }
+        return Ok((Format::Claim, format!("Is this statement true? {}", statement.trim())));
+    }
+    if row.entity.is_some() || row.relation.is_some() {
+        let part = |text: &Option<String>, name: &str| {
+            let text = text.as_deref().map(str::trim).filter(|text| has_words(text));
+            text.map(str::to_owned).ok_or_else(|| format!("a relation needs `{name}`"))
+        };
+        let (entity, relation) = (part(&row.entity, "entity")?, part(&row.relation, "relation")?);
+        let asked =
+            format!("{entity} [SEP] {relation} Provide the answer corresponding to the relation.");
+        return Ok((Format::Relation, asked));
+    }
+    if let Some(context) = &row.context {
+        let mention = context
+            .split_once(MENTION[0])
+            .and_then(|(_, after)| after.split_once(MENTION[1]))
+            .is_some_and(|(mention, _)| has_words(mention));
+        if !mention {
+            return Err("a context needs a mention between `[START]` and `[END]`".to_owned());
+        }
+        let asked = format!(
+            "{} What is the title of the page about the mention between [START] and [END]?",
+            context.trim()
+        );
+        return Ok((Format::Title, asked));
+    }
+    let asked = row.question.as_deref().ok_or("no `question`")?;
+    Ok((Format::Question, asked.trim().to_owned()))
 }
 
 fn evidence(
@@ -274,6 +355,7 @@ fn squad(name: &str, whole: Value) -> Result<Vec<ExamQuestion>> {
             questions.push(ExamQuestion {
                 id: asked.id.clone(),
                 question: asked.question.trim().to_owned(),
+                format: Format::Question,
                 expected,
                 answers,
                 evidence: sentence
@@ -329,8 +411,46 @@ mod tests {
         let claim = one(
             r#"{"id":"c","statement":"It rains.","label":false,"doc":"a","page":1,"evidence":"It is dry."}"#,
         );
-        assert_eq!(claim.answers, ["false"]);
+        assert_eq!(claim.answers, ["false", "no"]);
         assert!(claim.is_polar());
+    }
+
+    #[test]
+    fn every_format_is_put_as_in_the_paper() {
+        for (row, format, question, answer) in [
+            (
+                r#"{"question":" Who? ","answers":["Ann"],"kind":"person"}"#,
+                Format::Question,
+                "Who?",
+                "Ann",
+            ),
+            (
+                r#"{"statement":"It rains.","label":true,"doc":"a","page":1}"#,
+                Format::Claim,
+                "Is this statement true? It rains.",
+                "true",
+            ),
+            (
+                r#"{"entity":"Low Tern light","relation":"lantern height","answers":["19 m"],"doc":"a","page":3}"#,
+                Format::Relation,
+                "Low Tern light [SEP] lantern height Provide the answer corresponding to the relation.",
+                "19 m",
+            ),
+            (
+                r#"{"context":"The [START]pump[END] is oiled.","title":"The Handbook","doc":"a"}"#,
+                Format::Title,
+                "The [START]pump[END] is oiled. What is the title of the page about the mention \
+                 between [START] and [END]?",
+                "The Handbook",
+            ),
+        ] {
+            let read = one(row);
+            assert_eq!((read.format, read.question.as_str()), (format, question), "{row}");
+            assert_eq!((read.answers[0].as_str(), read.expected), (answer, Expected::Answer));
+        }
+        let title = one(r#"{"context":"[START]x[END]","title":"T","doc":"a02"}"#);
+        let document = GoldEvidence { document: Some("a02".to_owned()), page: None, text: None };
+        assert_eq!(title.evidence, [document], "any page of it");
     }
 
     #[test]
@@ -353,6 +473,31 @@ mod tests {
                 "f.jsonl: line 3: `docs` has 2 entries and `pages` 1",
             ),
             ("{\"statement\":\"S\"}", "f.jsonl: line 3: a claim needs a `label`, true or false"),
+            ("{\"statement\":\"-\",\"label\":true}", "f.jsonl: line 3: the statement is empty"),
+            (
+                "{\"entity\":\"E\",\"answers\":[\"x\"]}",
+                "f.jsonl: line 3: a relation needs `relation`",
+            ),
+            (
+                "{\"relation\":\"R\",\"answers\":[\"x\"]}",
+                "f.jsonl: line 3: a relation needs `entity`",
+            ),
+            (
+                "{\"entity\":\"E\",\"relation\":\"R\",\"answers\":[\" \"]}",
+                "f.jsonl: line 3: a relation needs `answers`",
+            ),
+            (
+                "{\"context\":\"no mention\",\"title\":\"T\"}",
+                "f.jsonl: line 3: a context needs a mention between `[START]` and `[END]`",
+            ),
+            (
+                "{\"context\":\"[END]x[START]\",\"title\":\"T\"}",
+                "f.jsonl: line 3: a context needs a mention between `[START]` and `[END]`",
+            ),
+            (
+                "{\"context\":\"[START]x[END]\"}",
+                "f.jsonl: line 3: a context needs the `title` that is asked for",
+            ),
         ] {
             assert_eq!(message(&format!("{good}{row}")), expected);
         }

@@ -1,6 +1,7 @@
 //! The report: `{"methods": {contestant: {metric: {"mean", "low", "high", "n"}}}, "questions":
-//! [..], "differences": [..], "about": {..}}`. A contestant is a method (`gag`) or a method
-//! with a part taken away (`gag:shuffled`).
+//! [..], "differences": [..], "formats": [..], "about": {..}}`. A contestant is a method (`gag`)
+//! or a method with a part taken away (`gag:shuffled`). Where questions of several formats were
+//! asked, `formats` has the same figures and differences for each of them.
 //!
 //! | metric | over | meaning |
 //! |---|---|---|
@@ -14,6 +15,8 @@
 //! | `refused_answerable` | answerable questions | share refused |
 //! | `supported` | answered questions | share of sentences with support |
 //! | `first_token_ms`, `total_ms`, `tokens_read`, `tokens_written` | questions without error | means |
+//! | `search_ms` | the same, methods that search | finding passages, the question's vector included |
+//! | `prefill_ms` | the same | reading the prompt, and passages from texts or files with it |
 //! | `routed_to_domain` | answers with a route | share that went to a domain, not to the base alone |
 //! | `route_ms` | answers with a route | mean |
 //! | `expert_cached`, `project_ms` | answers that went to a domain | share whose expert's states were kept from earlier; mean |
@@ -27,11 +30,11 @@
 
 use crate::bootstrap::{RESAMPLES, Ratio, SEED, intervals, to_f64};
 use crate::differences::differences;
-use crate::questions::Expected;
+use crate::questions::{Expected, Format};
 use crate::result::{GENERAL, QuestionResult};
 use quartet_types::Contestant;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A value with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -54,10 +57,24 @@ pub struct Report {
     /// How each contestant differs from the first one, and each method from its own controls,
     /// on the same questions.
     pub differences: Vec<Difference>,
+    /// The same by format, where there are several.
+    #[serde(default)]
+    pub formats: Vec<FormatFigures>,
     /// One row per question and contestant.
     pub questions: Vec<QuestionResult>,
     /// What was examined, with what, where and when.
     pub about: About,
+}
+
+/// Figures on the questions of one format.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FormatFigures {
+    /// The format.
+    pub format: Format,
+    /// Metrics by contestant.
+    pub methods: BTreeMap<String, BTreeMap<String, Estimate>>,
+    /// As [`Report::differences`].
+    pub differences: Vec<Difference>,
 }
 
 /// `method - baseline` of one metric, with a paired bootstrap interval.
@@ -99,7 +116,7 @@ pub struct About {
 }
 
 /// Metrics in the order they are shown.
-pub const METRICS: [&str; 25] = [
+pub const METRICS: [&str; 27] = [
     "exact_match",
     "f1",
     "contains",
@@ -117,6 +134,8 @@ pub const METRICS: [&str; 25] = [
     "error_rate",
     "first_token_ms",
     "total_ms",
+    "search_ms",
+    "prefill_ms",
     "tokens_read",
     "tokens_written",
     "routed_to_domain",
@@ -140,15 +159,29 @@ impl Report {
             }
             seen
         };
-        let mut methods = BTreeMap::new();
-        for &contestant in &contestants {
-            let rows: Vec<&QuestionResult> =
-                results.iter().filter(|row| row.method == contestant).collect();
-            methods.insert(contestant.to_string(), estimates(&rows));
-        }
-        let differences = differences(&results, &contestants);
-        Self { methods, differences, questions: results, about }
+        let (methods, differences) = figures(&results, &contestants);
+        let asked: BTreeSet<Format> = results.iter().map(|row| row.format).collect();
+        let of_format = |format: Format| {
+            let rows: Vec<QuestionResult> =
+                results.iter().filter(|row| row.format == format).cloned().collect();
+            let (methods, differences) = figures(&rows, &contestants);
+            FormatFigures { format, methods, differences }
+        };
+        let formats =
+            if asked.len() > 1 { asked.into_iter().map(of_format).collect() } else { Vec::new() };
+        Self { methods, differences, formats, questions: results, about }
     }
+}
+
+type Figures = BTreeMap<String, BTreeMap<String, Estimate>>;
+
+fn figures(rows: &[QuestionResult], contestants: &[Contestant]) -> (Figures, Vec<Difference>) {
+    let of = |contestant: &Contestant| {
+        let rows: Vec<&QuestionResult> =
+            rows.iter().filter(|row| row.method == *contestant).collect();
+        (contestant.to_string(), estimates(&rows))
+    };
+    (contestants.iter().map(of).collect(), differences(rows, contestants))
 }
 
 fn estimates(rows: &[&QuestionResult]) -> BTreeMap<String, Estimate> {
@@ -198,6 +231,8 @@ pub(crate) fn part(metric: &str, row: &QuestionResult) -> Option<f64> {
         "error_rate" => Some(flag(row.error.is_some())),
         "first_token_ms" => row.first_token_ms,
         "total_ms" => row.total_ms,
+        "search_ms" => row.search_ms,
+        "prefill_ms" => row.prefill_ms,
         "tokens_read" => row.tokens_read.map(f64::from),
         "tokens_written" => row.tokens_written.map(f64::from),
         "routed_to_domain" => row.route.as_deref().map(|route| flag(route != GENERAL)),
@@ -294,6 +329,45 @@ mod tests {
         assert_eq!((none["recall_at_5"].mean, none["recall_at_5"].n), (None, 0));
         assert_eq!(none["abstention_precision"].mean, None);
         assert_eq!(none["abstention_recall"].mean, Some(0.0));
+    }
+
+    #[test]
+    fn formats_have_figures_of_their_own_where_there_are_several() {
+        assert!(report().formats.is_empty());
+        let questions = parse_questions(
+            "f",
+            r#"{"id":"1","question":"A","answers":["red"]}
+               {"id":"2","question":"B","answers":["red"]}
+               {"id":"3","statement":"It is red.","label":true}"#,
+        )
+        .unwrap();
+        let row = |method: Method, question: &ExamQuestion, text: &str| {
+            let given = Ok(answer(text, vec![], vec![]));
+            QuestionResult::score(question, method.into(), &given, &DocumentNames::default())
+        };
+        let rows = questions
+            .iter()
+            .zip(["red", "blue", "Yes."])
+            .flat_map(|(question, text)| {
+                [row(Method::None, question, "no"), row(Method::Rag, question, text)]
+            })
+            .collect();
+        let report = Report::new(rows, About::default());
+        let found: Vec<(&str, Option<f64>, usize)> = report
+            .formats
+            .iter()
+            .map(|one| {
+                let contains = one.methods["rag"]["contains"];
+                (one.format.as_str(), contains.mean, contains.n)
+            })
+            .collect();
+        assert_eq!(found, [("question", Some(0.5), 2), ("claim", Some(1.0), 1)]);
+        let of_claims = &report.formats[1].differences;
+        let contains = of_claims.iter().find(|one| one.metric == "contains").unwrap();
+        assert_eq!(contains.estimate.mean, Some(1.0));
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["formats"][1]["format"], "claim");
+        assert_eq!(json["questions"][5]["format"], "claim");
     }
 
     #[test]

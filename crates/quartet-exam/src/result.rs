@@ -3,7 +3,7 @@
 
 use crate::bootstrap::to_f64;
 use crate::evidence::{DocumentNames, Gold, document_key};
-use crate::questions::{ExamQuestion, Expected};
+use crate::questions::{ExamQuestion, Expected, Format};
 use crate::ranking::{recall_at_k, reciprocal_rank};
 use crate::text;
 use quartet_types::{Answer, Contestant, Error, GagTrace, Outcome, RouteChoice};
@@ -26,6 +26,9 @@ pub struct QuestionResult {
     pub kind: Option<String>,
     /// The question file.
     pub file: String,
+    /// How the question is put.
+    #[serde(default)]
+    pub format: Format,
     /// What was expected.
     pub expected: Expected,
     /// Gold answers.
@@ -74,6 +77,12 @@ pub struct QuestionResult {
     pub first_token_ms: Option<f64>,
     /// From the question to the end; none after an error.
     pub total_ms: Option<f64>,
+    /// Finding passages, the question's vector included; none where nothing was searched.
+    #[serde(default)]
+    pub search_ms: Option<f64>,
+    /// Reading the prompt, and passages from texts or files with it.
+    #[serde(default)]
+    pub prefill_ms: Option<f64>,
     /// Tokens the base model read.
     pub tokens_read: Option<u32>,
     /// Tokens the base model wrote.
@@ -143,6 +152,7 @@ impl QuestionResult {
             question: asked.question.clone(),
             kind: asked.kind.clone(),
             file: asked.file.clone(),
+            format: asked.format,
             expected: asked.expected,
             answers: asked.answers.clone(),
             answer: String::new(),
@@ -165,6 +175,8 @@ impl QuestionResult {
             features: BTreeMap::new(),
             first_token_ms: None,
             total_ms: None,
+            search_ms: None,
+            prefill_ms: None,
             tokens_read: None,
             tokens_written: None,
             route: None,
@@ -181,6 +193,7 @@ impl QuestionResult {
         self.withheld.clone_from(&answer.withheld);
         self.first_token_ms = Some(answer.timings.first_token_ms);
         self.total_ms = Some(answer.timings.total_ms);
+        self.prefill_ms = Some(answer.timings.prefill_ms);
         self.tokens_read = Some(answer.usage.tokens_read);
         self.tokens_written = Some(answer.usage.tokens_written);
         if let Some(abstention) = &answer.abstention {
@@ -198,7 +211,9 @@ impl QuestionResult {
         let gold = Gold::new(&asked.evidence, names);
         let all: Vec<usize> = (0..answer.retrieved.len()).collect();
         let found = pages(answer, &all, &gold);
-        if answer.search.is_some() && gold.len() > 0 {
+        let searched = answer.search.is_some() || answer.imprag.is_some();
+        self.search_ms = searched.then_some(answer.timings.search_ms);
+        if searched && gold.len() > 0 {
             let relevance = |most: usize| -> f64 {
                 let brought: HashSet<usize> = found
                     .iter()
@@ -442,11 +457,28 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn an_implicit_query_is_a_search() {
+        let trace = quartet_types::ImpragTrace::default();
+        let mut given = answer("47 m", vec![hit("a01.pdf", "", 3, "")], vec![0]);
+        given.timings.search_ms = 7.0;
+        (given.search, given.imprag) = (None, Some(trace));
+        let result = score(&question(ONE), Ok(given.clone()));
+        assert_eq!((result.recall_at_5, result.search_ms), (Some(1.0), Some(7.0)));
+        given.imprag = None;
+        let result = score(&question(ONE), Ok(given));
+        assert_eq!((result.recall_at_5, result.search_ms), (None, None));
+    }
+
+    #[test]
     fn rows_of_earlier_reports_are_read() {
-        let row = score(&question(ONE), Ok(answer("47 m", vec![], vec![])));
+        let mut row = score(&question(ONE), Ok(answer("47 m", vec![], vec![])));
+        // Not known of rows from before these were noted.
+        (row.search_ms, row.prefill_ms) = (None, None);
         let mut old = serde_json::to_value(&row).unwrap();
         assert_eq!(old["method"], "rag");
-        for field in ["nll", "route", "route_ms", "expert_cached", "expert_ms", "project_ms"] {
+        for field in
+            ["format", "nll", "route", "route_ms", "expert_cached", "expert_ms", "project_ms"]
+        {
             assert!(old.as_object_mut().unwrap().remove(field).is_some(), "{field}");
         }
         assert_eq!(serde_json::from_value::<QuestionResult>(old).unwrap(), row);

@@ -13,11 +13,12 @@ use tokio_util::sync::CancellationToken;
 /// Whatever answers the questions.
 #[async_trait]
 pub trait Examinee: Send + Sync {
-    /// Answers one question without a conversation before it.
+    /// Answers one question without a conversation before it. Gold answers and evidence are for
+    /// controls that are given them on purpose, and for nobody else.
     async fn answer(
         &self,
         contestant: Contestant,
-        question: &str,
+        question: &ExamQuestion,
         cancel: &CancellationToken,
     ) -> Result<Answer>;
 
@@ -89,7 +90,7 @@ pub async fn run(
             if cancel.is_cancelled() {
                 return Err(Error::cancelled());
             }
-            let given = examinee.answer(contestant, &question.question, cancel).await;
+            let given = examinee.answer(contestant, question, cancel).await;
             if let Err(error) = &given
                 && would_repeat(error.code)
             {
@@ -164,10 +165,10 @@ mod tests {
         async fn answer(
             &self,
             contestant: Contestant,
-            question: &str,
+            question: &ExamQuestion,
             _: &CancellationToken,
         ) -> Result<Answer> {
-            self.asked.lock().unwrap().push(format!("{contestant} {question}"));
+            self.asked.lock().unwrap().push(format!("{contestant} {}", question.question));
             match self.fail {
                 Some(code) => Err(Error::new(code, "scripted")),
                 None => Ok(crate::result::tests::answer("red", vec![], vec![])),

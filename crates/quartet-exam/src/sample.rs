@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
 
-/// At most `limit` questions, drawn from every stratum (file, expected outcome, kind) in
+/// At most `limit` questions, drawn from every stratum (file, format, expected outcome, kind) in
 /// proportion to its size, the largest remainders first. The same seed gives the same
 /// questions; their order is kept.
 #[must_use]
@@ -18,7 +18,8 @@ pub fn sample(questions: Vec<ExamQuestion>, limit: usize, seed: u64) -> Vec<Exam
     let mut strata: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for (place, question) in questions.iter().enumerate() {
         let several = question.evidence.len() > 1;
-        let key = (question.file.clone(), question.expected, question.kind.clone(), several);
+        let file = question.file.clone();
+        let key = (file, question.format, question.expected, question.kind.clone(), several);
         strata.entry(key).or_default().push(place);
     }
     let mut generator = StdRng::seed_from_u64(seed);

@@ -2,10 +2,11 @@
 
 use crate::controls;
 use crate::report::{Estimate, Report};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Metrics shown, with the name a reader sees and how the number is written.
-const ROWS: [(&str, &str, Form); 22] = [
+const ROWS: [(&str, &str, Form); 24] = [
     ("contains", "answer contained", Form::Share),
     ("f1", "token F1", Form::Share),
     ("exact_match", "exact match", Form::Share),
@@ -24,6 +25,8 @@ const ROWS: [(&str, &str, Form); 22] = [
     ("route_ms", "routing", Form::Time),
     ("expert_ms", "expert", Form::Time),
     ("project_ms", "projection", Form::Time),
+    ("search_ms", "finding passages", Form::Time),
+    ("prefill_ms", "reading", Form::Time),
     ("first_token_ms", "first token", Form::Time),
     ("total_ms", "whole answer", Form::Time),
     ("tokens_read", "tokens read", Form::Count),
@@ -39,8 +42,14 @@ enum Form {
     Count,
 }
 
+/// Metrics shown of each format, where there are several.
+const OF_FORMAT: [&str; 6] =
+    ["contains", "f1", "exact_match", "nll", "recall_at_5", "recall_at_10"];
+
+type Figures = BTreeMap<String, BTreeMap<String, Estimate>>;
+
 /// Renders the metrics, one column per contestant: value and 95 % interval; below, a line for
-/// each control.
+/// each control, and the main figures of each format where several were asked.
 #[must_use]
 pub fn render(report: &Report) -> String {
     let methods: Vec<String> = if report.about.methods.is_empty() {
@@ -48,12 +57,48 @@ pub fn render(report: &Report) -> String {
     } else {
         report.about.methods.iter().map(ToString::to_string).collect()
     };
+    let mut table = grid(&report.methods, &methods, "", &|_| true);
+    let _ = writeln!(
+        table,
+        "\nQuestions: {}. In brackets: 95 % confidence interval (bootstrap over questions).",
+        counts(&report.methods, &methods)
+    );
+    loss_in_words(&mut table, report, &methods);
+    let controls = controls::lines(report);
+    if !controls.is_empty() {
+        let _ = writeln!(table, "\n{}", controls.join("\n"));
+    }
+    for one in &report.formats {
+        let figures = grid(&one.methods, &methods, one.format.as_str(), &|metric| {
+            OF_FORMAT.contains(&metric)
+        });
+        let _ = write!(table, "\n{figures}Questions: {}.\n", counts(&one.methods, &methods));
+    }
+    table
+}
+
+fn counts(figures: &Figures, methods: &[String]) -> String {
+    let of = |method: &String| {
+        let n = figures.get(method)?.get("questions")?.n;
+        Some(format!("{method} {n}"))
+    };
+    methods.iter().filter_map(of).collect::<Vec<_>>().join(", ")
+}
+
+/// One line per metric that any contestant has, one column per contestant.
+fn grid(
+    figures: &Figures,
+    methods: &[String],
+    corner: &str,
+    is_shown: &dyn Fn(&str) -> bool,
+) -> String {
     let columns: Vec<Vec<String>> = methods
         .iter()
         .map(|method| {
             ROWS.iter()
                 .map(|&(metric, _, form)| {
-                    let found = report.methods.get(method).and_then(|m| m.get(metric));
+                    let found = figures.get(method).and_then(|m| m.get(metric));
+                    let found = found.filter(|_| is_shown(metric));
                     found.map_or_else(|| "-".to_owned(), |estimate| cell(estimate, form))
                 })
                 .collect()
@@ -69,7 +114,7 @@ pub fn render(report: &Report) -> String {
     let label_width = ROWS.iter().map(|(_, label, _)| label.len()).max().unwrap_or(0);
 
     let mut table = String::new();
-    let _ = write!(table, "{:label_width$}", "");
+    let _ = write!(table, "{corner:label_width$}");
     for (method, width) in methods.iter().zip(&widths) {
         let _ = write!(table, "  {method:<width$}");
     }
@@ -84,23 +129,6 @@ pub fn render(report: &Report) -> String {
             let _ = write!(table, "  {cell:<width$}");
         }
         trim_and_break(&mut table);
-    }
-    let counts: Vec<String> = methods
-        .iter()
-        .filter_map(|method| {
-            let n = report.methods.get(method)?.get("questions")?.n;
-            Some(format!("{method} {n}"))
-        })
-        .collect();
-    let _ = writeln!(
-        table,
-        "\nQuestions: {}. In brackets: 95 % confidence interval (bootstrap over questions).",
-        counts.join(", ")
-    );
-    loss_in_words(&mut table, report, &methods);
-    let controls = controls::lines(report);
-    if !controls.is_empty() {
-        let _ = writeln!(table, "\n{}", controls.join("\n"));
     }
     table
 }
@@ -154,9 +182,10 @@ fn cell(estimate: &Estimate, form: Form) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::questions::Format;
+    use crate::report::FormatFigures;
     use crate::report::{About, Difference};
     use quartet_types::Method;
-    use std::collections::BTreeMap;
 
     #[test]
     fn columns_line_up() {
@@ -181,6 +210,11 @@ mod tests {
                 ("rag".to_owned(), metrics(0.6)),
             ]),
             differences: vec![],
+            formats: vec![FormatFigures {
+                format: Format::Claim,
+                methods: BTreeMap::from([("rag".to_owned(), metrics(0.5))]),
+                differences: vec![],
+            }],
             questions: vec![],
             about: About {
                 methods: vec![Method::None.into(), Method::Rag.into()],
@@ -190,7 +224,10 @@ mod tests {
         let expected = "                            none                   rag\n\
              answer contained            0.02 [0.01 to 0.03]    0.60 [0.30 to 0.90]\n\
              whole answer                8.0 s [4.0 s to 12 s]  8.0 s [4.0 s to 12 s]\n\n\
-             Questions: none 40, rag 40. In brackets: 95 % confidence interval (bootstrap over questions).\n";
+             Questions: none 40, rag 40. In brackets: 95 % confidence interval (bootstrap over questions).\n\n\
+             claim                       none  rag\n\
+             answer contained            -     0.50 [0.25 to 0.75]\n\
+             Questions: rag 40.\n";
         assert_eq!(render(&report), expected);
     }
 
@@ -221,6 +258,7 @@ mod tests {
                 metric: "nll".to_owned(),
                 estimate,
             }],
+            formats: vec![],
             questions: vec![],
             about: About { methods: vec![whole, zero], ..About::default() },
         };

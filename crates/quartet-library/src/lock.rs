@@ -1,4 +1,4 @@
-//! One writer at a time, and one training. A lock is the operating system's, so it ends with its holder
+//! One writer at a time, one training, one encoding of passages. A lock is the operating system's, so it ends with its holder
 //! however that ends; the process id in the file is only for the message.
 
 use quartet_types::{Error, ErrorCode, JobKind, Result};
@@ -10,12 +10,15 @@ use std::path::Path;
 pub(crate) const WRITER: &str = "writer.lock";
 /// Held by whoever trains, which leaves documents alone.
 pub(crate) const TRAINER: &str = "trainer.lock";
+/// Held by whoever encodes passages for implicit queries.
+pub(crate) const ENCODER: &str = "encoder.lock";
 
 /// The lock that a job of this kind needs.
 pub(crate) fn lock_file(kind: JobKind) -> &'static str {
     match kind {
         JobKind::Import => WRITER,
         JobKind::Exam | JobKind::Synthesise | JobKind::Train => TRAINER,
+        JobKind::Encode => ENCODER,
     }
 }
 
@@ -44,7 +47,11 @@ impl WriterLock {
                 let holder = holder.trim();
                 let process =
                     if holder.is_empty() { String::new() } else { format!(" (process {holder})") };
-                let what = if name == TRAINER { "training on" } else { "writing to" };
+                let what = match name {
+                    TRAINER => "training on",
+                    ENCODER => "encoding passages of",
+                    _ => "writing to",
+                };
                 return Err(Error::new(
                     ErrorCode::Busy,
                     format!("another Quartet{process} is {what} this data folder"),

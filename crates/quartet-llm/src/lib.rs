@@ -53,3 +53,11 @@ pub use embed::Embeddings;
 pub use generate::never;
 pub use model::{DEFAULT_CONTEXT, Model, Turn, check_fit};
 pub use worker::{ENGINE_ENVIRONMENT, EngineHandler, EngineProtocol, serve_engine};
+
+/// Version of llama.cpp as in
+/// [`ModelDescription::engine_build`](quartet_types::ModelDescription::engine_build), without
+/// loading a model.
+#[must_use]
+pub fn engine_build() -> String {
+    native::build()
+}

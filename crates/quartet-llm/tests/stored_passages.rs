@@ -9,8 +9,8 @@ use common::passages::{
 use common::{generate, load, raw, refused, request};
 use quartet_llm::Model;
 use quartet_types::{
-    AdapterSource, AdapterUse, EncodedPassages, Error, ErrorCode, GenerationRequest,
-    PassageRequest, PassageSource, Sha256,
+    AdapterSource, AdapterUse, EncodedPassages, Error, ErrorCode, Generation, GenerationRequest,
+    PassageRequest, PassageSource, PassageUse, Sha256,
 };
 use std::path::Path;
 
@@ -149,19 +149,89 @@ fn adapters_are_part_of_what_is_stored() {
     let turned = [adapters[1].clone(), adapters[0].clone()];
     assert_eq!(encode_with(&turned), changed);
 
-    let run = |source: PassageSource, adapters: &[AdapterUse]| {
-        let asked = with(&request(raw(&letters(90, 3)), 8), using(source, (1, 2), 256));
+    // Passages have a set of their own; that of the request acts on the prompt and the text.
+    let own = |source: PassageSource, adapters: &[AdapterUse]| PassageUse {
+        adapters: adapters.to_vec(),
+        ..using(source, (1, 2), 256)
+    };
+    let run = |used: PassageUse, adapters: &[AdapterUse]| {
+        let asked = with(&request(raw(&letters(90, 3)), 8), used);
         let turn = model.turn(&quartet_llm::never()).unwrap();
         turn.generate(&GenerationRequest { adapters: adapters.to_vec(), ..asked }, |_| {})
     };
     let keys = |encoded: &EncodedPassages| {
         stored(&states, encoded.stored.iter().map(|state| state.key.clone()).collect())
     };
-    let now = run(PassageSource::Texts(text.clone()), &adapters).unwrap();
-    assert_same(&run(keys(&changed), &turned).unwrap(), &now, "with adapters");
-    for (encoded, adapters) in [(&changed, &adapters[..1]), (&changed, &[]), (&plain, &adapters)] {
-        let error = run(keys(encoded), adapters).unwrap_err();
-        assert_eq!(error.code, ErrorCode::Corrupt);
-        assert!(error.message.contains("set of adapters"), "{error}");
+    let now = |passages: &[AdapterUse], reader: &[AdapterUse]| {
+        run(own(PassageSource::Texts(text.clone()), passages), reader).unwrap()
+    };
+    let one = &adapters[..1];
+    for reader in [&[][..], one, &adapters] {
+        let kept = run(own(keys(&changed), &turned), reader).unwrap();
+        assert_same(&kept, &now(&adapters, reader), "passages with adapters");
+        let kept = run(own(keys(&plain), &[]), reader).unwrap();
+        assert_same(&kept, &now(&[], reader), "passages without");
+    }
+    // Both sets count, and the one does not stand in for the other.
+    let probabilities = |generation: Generation| generation.token_log_probabilities;
+    let sets: [(&[AdapterUse], &[AdapterUse]); 4] =
+        [(&[], &[]), (&adapters, &[]), (&[], &adapters), (&adapters, &adapters)];
+    let all = sets.map(|(passages, reader)| probabilities(now(passages, reader)));
+    for (place, one) in all.iter().enumerate() {
+        for other in &all[place + 1..] {
+            assert_ne!(one, other);
+        }
+    }
+    // What was stored with another set is refused, whatever the request's own is.
+    let others: [(&EncodedPassages, &[AdapterUse]); 3] =
+        [(&changed, one), (&changed, &[]), (&plain, &adapters)];
+    for (encoded, passages) in others {
+        for reader in [&[][..], &adapters] {
+            let error = run(own(keys(encoded), passages), reader).unwrap_err();
+            assert_eq!(error.code, ErrorCode::Corrupt);
+            assert!(error.message.contains("set of adapters"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn passages_together_have_adapters_of_their_own_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in UNIFORM {
+        let model = load(&family(folder.path(), name));
+        let states = folder.path().join(format!("together/{name}"));
+        let matrices = [("blk.0.attn_q.weight", 32, 4, 32), ("blk.1.attn_v.weight", 32, 2, 16)];
+        let load_adapter = |seed| {
+            let file = common::adapter::adapter(name, 16.0, seed, &matrices);
+            let source = AdapterSource::Bytes(file.to_bytes());
+            AdapterUse { adapter: model.load_adapter(&source).unwrap().adapter, scale: 1.0 }
+        };
+        let (passage, reader) = (vec![load_adapter(1)], vec![load_adapter(2)]);
+        let asked = request(raw(&letters(130, 10)), 15);
+        let many = passages(&model, 3, 70);
+        for together in [false, true] {
+            let passages = texts(&many, together);
+            let storing = storing(passages.clone(), &states, (1, 2));
+            let request = PassageRequest { adapters: passage.clone(), ..storing };
+            let encoded = encode(&model, &request).unwrap();
+            let keys = encoded.stored.iter().map(|state| state.key.clone()).collect();
+            let run = |source, adapters: &[AdapterUse]| {
+                let position = 3 * PIECE as u32;
+                let used =
+                    PassageUse { adapters: adapters.to_vec(), ..using(source, (1, 2), position) };
+                let asked = GenerationRequest { adapters: reader.clone(), ..asked.clone() };
+                tapped(&model, with(&asked, used))
+            };
+            let now = run(PassageSource::Texts(passages.clone()), &passage);
+            assert_same(&run(stored(&states, keys), &passage), &now, name);
+            // Another set in the passages is another answer, from the first layer that sees
+            // them; below it nothing of them is to be seen.
+            for other in [&reader[..], &[]] {
+                let other = run(PassageSource::Texts(passages.clone()), other);
+                let rows = now.prompt_tokens as usize * now.taps[0].width as usize;
+                assert_eq!(other.taps[0].values[..rows], now.taps[0].values[..rows], "{name}");
+                assert_ne!(other.taps[1].values[..rows], now.taps[1].values[..rows], "{name}");
+            }
+        }
     }
 }

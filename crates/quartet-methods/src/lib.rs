@@ -34,6 +34,7 @@ pub mod rag;
 mod run;
 pub mod support;
 pub mod text;
+mod verdict;
 mod writing;
 
 pub use abstention::Calibration;

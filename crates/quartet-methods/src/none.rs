@@ -3,7 +3,7 @@
 
 use crate::rag::prompt::{self, Template};
 use crate::run::check_cancelled;
-use crate::writing::{check_room, write};
+use crate::writing::{check_room, request, write};
 use crate::{Options, Ports, Question};
 use quartet_types::{Answer, AnswerEvent, Method, Result};
 use std::time::Instant;
@@ -20,6 +20,7 @@ pub(crate) async fn answer(
     check_cancelled(cancel)?;
     check_room(ports.reader, Template::NONE, &question.text, options).await?;
     let prompt = prompt::conversation(Template::NONE, &question.history, &question.text);
-    let writing = write(ports.reader, prompt, &[], options, cancel, sink, started).await?;
+    let request = request(ports.reader, prompt, &[], options);
+    let writing = write(ports.reader, request, cancel, sink, started).await?;
     Ok(writing.from_memory(Method::None, question, ports.reader, started))
 }

@@ -1,6 +1,7 @@
 //! Settings of the methods.
 
 use crate::abstention::Calibration;
+use crate::imprag;
 use crate::rag::prompt::Template;
 use quartet_types::{Control, RouteChoice, Sampling};
 use std::sync::Arc;
@@ -62,6 +63,6 @@ impl Options {
     #[must_use]
     pub fn recipe(&self) -> String {
         let templates = [Template::NONE, Template::RAG, Template::REWRITE, Template::GAG];
-        format!("{templates:?} {self:?}")
+        format!("{templates:?} {} {self:?}", imprag::template::VERSION)
     }
 }

@@ -1,7 +1,7 @@
 //! One door for all methods.
 
 use crate::rag::prompt::{Template, conversation};
-use crate::{Options, Ports, Question, gag, none, rag};
+use crate::{Options, Ports, Question, gag, imprag, none, rag};
 use quartet_types::{Answer, AnswerEvent, Control, Error, ErrorCode, Method, Result};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,10 @@ pub async fn answer(
         Method::Gag => {
             gag::answering::answer(question, ports, options, cancel, sink, started).await?
         }
-        Method::Iag | Method::Imprag => return Err(not_built(method)),
+        Method::Imprag => {
+            imprag::answering::answer(question, ports, options, cancel, sink, started).await?
+        }
+        Method::Iag => return Err(not_built(method)),
     };
     sink(AnswerEvent::Finished(Box::new(answer.clone())));
     Ok(answer)
@@ -70,8 +73,8 @@ pub async fn likelihood(
 /// `NotSupported`.
 pub fn check_built(method: Method) -> Result<()> {
     match method {
-        Method::None | Method::Rag | Method::Gag => Ok(()),
-        Method::Iag | Method::Imprag => Err(not_built(method)),
+        Method::None | Method::Rag | Method::Gag | Method::Imprag => Ok(()),
+        Method::Iag => Err(not_built(method)),
     }
 }
 

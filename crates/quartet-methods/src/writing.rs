@@ -66,18 +66,14 @@ impl Writing {
     }
 }
 
-/// Runs the request and passes its events on. `avoid_first` are replies that are measured but
-/// not given.
-pub(crate) async fn write(
+/// A request for an answer to this prompt. `avoid_first` are replies that are measured but not
+/// given.
+pub(crate) fn request(
     reader: &dyn Reader,
     prompt: Prompt,
     avoid_first: &[&str],
     options: &Options,
-    cancel: &CancellationToken,
-    sink: &mut (dyn FnMut(AnswerEvent) + Send),
-    started: Instant,
-) -> Result<Writing> {
-    check_cancelled(cancel)?;
+) -> GenerationRequest {
     let mut request = GenerationRequest::new(reader.model().model.clone(), prompt);
     request.sampling = options.sampling.clone();
     request.avoid_first = avoid_first.iter().map(|&reply| reply.to_owned()).collect();
@@ -87,6 +83,18 @@ pub(crate) async fn write(
         stop: vec!["\nQuestion:".to_owned()],
         ..GenerationLimits::default()
     };
+    request
+}
+
+/// Runs a request and passes its events on.
+pub(crate) async fn write(
+    reader: &dyn Reader,
+    request: GenerationRequest,
+    cancel: &CancellationToken,
+    sink: &mut (dyn FnMut(AnswerEvent) + Send),
+    started: Instant,
+) -> Result<Writing> {
+    check_cancelled(cancel)?;
     let mut first_token_ms = None;
     let generation = reader
         .generate(request, cancel, &mut |event| match event {
@@ -116,9 +124,23 @@ pub(crate) async fn check_room(
     options: &Options,
 ) -> Result<u32> {
     let (system, user) = template.parts();
-    let texts = [system.to_owned(), user.to_owned(), question.to_owned()];
+    room_beside(reader, &[system, user], CHAT_TEMPLATE_TOKENS, question, options).await
+}
+
+/// Tokens left in the context beside our own `words`, `more` tokens, question and answer.
+///
+/// # Errors
+/// As [`check_room`].
+pub(crate) async fn room_beside(
+    reader: &dyn Reader,
+    words: &[&str],
+    more: u32,
+    question: &str,
+    options: &Options,
+) -> Result<u32> {
+    let texts: Vec<String> = words.iter().chain([&question]).map(|&text| text.to_owned()).collect();
     let counts = reader.count_tokens(&texts).await?;
-    let fixed: u32 = counts.iter().sum::<u32>() + CHAT_TEMPLATE_TOKENS + options.answer_tokens;
+    let fixed: u32 = counts.iter().sum::<u32>() + more + options.answer_tokens;
     let context = reader.model().context;
     context.checked_sub(fixed).filter(|&room| room > 0).ok_or_else(|| {
         let question_tokens = counts.last().copied().unwrap_or_default();

@@ -282,12 +282,10 @@ async fn empty_questions_and_methods_to_come_are_typed_errors() {
     let search = ScriptedSearch::new(&[LIGHTS]);
     let (empty, _) = ask(Method::Rag, Question::fresh(" ?\n"), &reader, &search).await;
     assert_eq!(empty.unwrap_err().code, ErrorCode::InvalidInput);
-    for method in [Method::Iag, Method::Imprag] {
-        let (answer, _) = ask(method, Question::fresh("Who?"), &reader, &search).await;
-        let error = answer.unwrap_err();
-        assert_eq!(error.code, ErrorCode::NotSupported);
-        assert!(error.hint.is_some());
-    }
+    let (answer, _) = ask(Method::Iag, Question::fresh("Who?"), &reader, &search).await;
+    let error = answer.unwrap_err();
+    assert_eq!(error.code, ErrorCode::NotSupported);
+    assert!(error.hint.is_some());
 }
 
 #[tokio::test]

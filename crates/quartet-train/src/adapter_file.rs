@@ -34,17 +34,15 @@ pub fn adapter_writer(
     for (key, value) in details {
         file.set(key, value.clone());
     }
-    for layer in plan.layers.clone() {
-        for projection in &plan.projections {
-            let (name_a, name_b) = names(layer, *projection);
-            for name in [name_a, name_b] {
-                let one = parameters.get(&name).ok_or_else(|| {
-                    Error::new(ErrorCode::InvalidInput, format!("`{name}` was not trained"))
-                })?;
-                crate::compute::check_finite(&one.values, &name)?;
-                let lengths = [one.columns as u64, one.rows as u64];
-                file.tensor(&name, &lengths, TensorType::F32, &one.values)?;
-            }
+    for (layer, projection) in plan.places() {
+        let (name_a, name_b) = names(layer, projection);
+        for name in [name_a, name_b] {
+            let one = parameters.get(&name).ok_or_else(|| {
+                Error::new(ErrorCode::InvalidInput, format!("`{name}` was not trained"))
+            })?;
+            crate::compute::check_finite(&one.values, &name)?;
+            let lengths = [one.columns as u64, one.rows as u64];
+            file.tensor(&name, &lengths, TensorType::F32, &one.values)?;
         }
     }
     Ok(file)

@@ -172,6 +172,26 @@ impl Block {
         self.normalised(scene, norm, each).reshape([rows, width])
     }
 
+    /// Queries and keys of normalised rows, before rotation.
+    fn query_and_key(
+        &self,
+        scene: &Scene<'_>,
+        inner: &Tensor<2>,
+    ) -> Result<(Tensor<2>, Tensor<2>)> {
+        let query = self.linear(scene, Projection::Query, inner)?;
+        let key = self.linear(scene, Projection::Key, inner)?;
+        Ok((self.heads(scene, Norm::Query, query), self.heads(scene, Norm::Key, key)))
+    }
+
+    /// Queries and keys that the block makes of `x`, `[rows, width]`, before rotation.
+    pub(crate) fn retrieval_heads(
+        &self,
+        scene: &Scene<'_>,
+        x: Tensor<2>,
+    ) -> Result<(Tensor<2>, Tensor<2>)> {
+        self.query_and_key(scene, &self.normalised(scene, Norm::Attention, x))
+    }
+
     /// The block's output for `x`, `[rows, width]`.
     pub(crate) fn forward(
         &self,
@@ -182,11 +202,8 @@ impl Block {
         let shapes = scene.architecture;
         let [rows, _] = x.dims();
         let inner = self.normalised(scene, Norm::Attention, x.clone());
-        let query = self.linear(scene, Projection::Query, &inner)?;
-        let key = self.linear(scene, Projection::Key, &inner)?;
+        let (query, key) = self.query_and_key(scene, &inner)?;
         let value = self.linear(scene, Projection::Value, &inner)?;
-        let query = self.heads(scene, Norm::Query, query);
-        let key = self.heads(scene, Norm::Key, key);
         let value = value.reshape([rows, shapes.key_value_heads, shapes.head_length]);
         let taps = (query.clone(), key.clone());
         let query = view.rotary.turn(query, shapes.heads);

@@ -231,6 +231,27 @@ impl Decoder {
         self.head.logits(self.normalise(hidden))
     }
 
+    /// Queries `[n, heads * head_length]` and keys `[n, key_value_heads * head_length]`, before
+    /// rotation, that layer `layer` makes of what enters it, `[n, width]`. The same numbers as
+    /// taps of a [`Pass`], without the rest of the block: rows do not look at each other before
+    /// attention.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a layer that is not there, rows of another width or an adapter that
+    /// does not fit.
+    pub fn queries_and_keys(
+        &self,
+        layer: usize,
+        hidden: Tensor<2>,
+        adapters: &Adapters,
+    ) -> Result<(Tensor<2>, Tensor<2>)> {
+        check_width(&hidden, self.architecture.width)?;
+        let block = self.blocks.get(layer).ok_or_else(|| {
+            Error::new(ErrorCode::InvalidInput, format!("there is no layer {layer}"))
+        })?;
+        block.retrieval_heads(&self.scene(adapters), hidden)
+    }
+
     pub(crate) fn scene<'a>(&'a self, adapters: &'a Adapters) -> Scene<'a> {
         Scene { compute: &self.compute, architecture: &self.architecture, adapters }
     }

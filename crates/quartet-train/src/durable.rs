@@ -3,6 +3,7 @@
 use crate::manifest::{FORMAT, Manifest};
 use quartet_gguf::sha256_of_file;
 use quartet_types::{Error, ErrorCode, Result};
+use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
@@ -88,6 +89,31 @@ pub(crate) fn write_synchronised(path: &Path, bytes: &[u8]) -> Result<()> {
             file.sync_all()
         })
         .map_err(|error| Error::from_io(&error, path))
+}
+
+/// Keeps a value of a training under way, whole or not at all.
+///
+/// # Errors
+/// An operating-system error.
+pub fn keep_value<T: Serialize>(path: &Path, value: &T) -> Result<()> {
+    let bytes = serde_json::to_vec(value).map_err(|error| Error::internal(error.to_string()))?;
+    let fresh = path.with_extension("new");
+    write_synchronised(&fresh, &bytes)?;
+    fs::rename(&fresh, path).map_err(|error| Error::from_io(&error, path))
+}
+
+/// What was kept by [`keep_value`], if anything.
+///
+/// # Errors
+/// `Corrupt` if it cannot be read; an operating-system error.
+pub fn kept_value<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| corrupt(path, format!("cannot be read: {error}"))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::from_io(&error, path)),
+    }
 }
 
 /// Not every system can synchronise a folder; where it cannot, the rename is as durable as it

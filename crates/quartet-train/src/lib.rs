@@ -94,6 +94,7 @@ pub use control::{Control, Wish};
 pub use course::Course;
 pub use decoder::{Decoder, Holding};
 pub use dequantise::{dequantise, is_supported};
+pub use durable::{keep_value, kept_value};
 pub use head::{Head, HeadLoss, HeadTerm, RowTarget, attach};
 pub use lora::LoraPlan;
 pub use loss::{

@@ -21,6 +21,9 @@ pub struct LoraPlan {
     pub layers: Range<usize>,
     /// Which linears of them.
     pub projections: Vec<Projection>,
+    /// A layer of which only queries and keys are used, and so only these have adapters.
+    #[serde(default)]
+    pub heads_of: Option<usize>,
 }
 
 impl LoraPlan {
@@ -32,6 +35,7 @@ impl LoraPlan {
             alpha: 2.0 * rank as f64,
             layers: 0..architecture.layers,
             projections: Projection::ALL.to_vec(),
+            heads_of: None,
         }
     }
 
@@ -41,9 +45,14 @@ impl LoraPlan {
         self.alpha / self.rank as f64
     }
 
-    fn places(&self) -> impl Iterator<Item = (usize, Projection)> + '_ {
-        let layers = self.layers.clone();
-        layers.flat_map(|layer| self.projections.iter().map(move |one| (layer, *one)))
+    /// The linears that have an adapter.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (usize, Projection)> + '_ {
+        let all = self.layers.clone();
+        let all = all.flat_map(|layer| self.projections.iter().map(move |one| (layer, *one)));
+        all.filter(|(layer, projection)| {
+            self.heads_of != Some(*layer)
+                || matches!(projection, Projection::Query | Projection::Key)
+        })
     }
 
     /// Fresh parameters, named as llama.cpp names the tensors of an adapter. `A` is uniform

@@ -76,6 +76,7 @@ fn a_plan_that_does_not_fit_is_refused() {
         alpha: 8.0,
         layers: 2..4,
         projections: vec![Projection::Query, Projection::Value],
+        heads_of: None,
     };
     let parameters = sound.parameters(decoder.architecture(), 1).unwrap();
     assert_eq!(parameters.count(), 2 * (4 * 32 + 32 * 4 + 4 * 32 + 16 * 4));

@@ -20,6 +20,7 @@ fn written(both: &Both) -> Vec<(PathBuf, Sha256)> {
         alpha: 3.0,
         layers: 1..3,
         projections: vec![Projection::Query, Projection::Value, Projection::Down],
+        heads_of: None,
     };
     let plans = [LoraPlan::everywhere(architecture, 3), some];
     let files = plans.iter().enumerate().map(|(index, plan)| {

@@ -1,6 +1,7 @@
 //! Implicit-query retrieval (ImpRAG, Zhang et al. 2025, arXiv 2506.02279): how it is set up, what
 //! happened in an answer, what it is worth. Section numbers are those of the paper.
 
+use crate::contestant::Control;
 use crate::id::Sha256;
 use crate::training::StageReport;
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,41 @@ impl ImpragTier {
     }
 }
 
+impl ImpragTier {
+    /// What it is, for people.
+    #[must_use]
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Untaught => "nothing was taught",
+            Self::T0 => {
+                "retrieval heads alone were taught; the reader is as it was: not the paper's method"
+            }
+            Self::T1q => {
+                "layers below were taught to ask; passages and the reader are as they were: not the paper's method"
+            }
+            Self::T1 => {
+                "layers below were taught to ask and to be found; the reader is as it was: not the paper's method"
+            }
+            Self::T3 => {
+                "the paper's objective: retrieval and answering were taught together, in all layers"
+            }
+        }
+    }
+}
+
+impl std::str::FromStr for ImpragTier {
+    type Err = crate::Error;
+
+    fn from_str(name: &str) -> crate::Result<Self> {
+        Self::ALL.into_iter().find(|tier| tier.as_str() == name).ok_or_else(|| {
+            crate::Error::new(
+                crate::ErrorCode::InvalidInput,
+                format!("`{name}` is not a tier; there are t0, t1q, t1 and t3"),
+            )
+        })
+    }
+}
+
 /// Everything that decides how passages become vectors and how they are read. A vector or a
 /// stored state of other settings is another one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
@@ -120,22 +156,31 @@ pub struct ImpragTrace {
     pub tier: ImpragTier,
     /// Layers that read the passages, first and last.
     pub layers: (u32, u32),
-    /// Raw inner products of the passages that were read, in the order in which they were read.
-    pub scores: Vec<f32>,
+    /// Raw inner products of the passages that were read, in the order in which they were read;
+    /// `None` for one that was found in another way.
+    pub scores: Vec<Option<f32>>,
+    /// The largest raw inner product of all passages; `None` where there are none.
+    pub best: Option<f32>,
     /// Below this best score the documents are taken not to hold the answer; `None` where it was
     /// never calibrated.
     pub threshold: Option<f32>,
     /// Whether words were searched as well (BM25): not what the paper does.
     pub is_hybrid: bool,
+    /// What was taken away, in a comparison.
+    #[serde(default)]
+    pub control: Option<Control>,
     /// Tokens of the passages that were read.
     pub passage_tokens: u32,
     /// Reading the prompt up to layer `b`, in milliseconds.
     pub query_ms: f64,
     /// Finding the passages, in milliseconds.
     pub search_ms: f64,
-    /// Passages whose states had to be made for this question, because they were not on disk.
+    /// Passages whose states had to be made for this question: in fast mode those that were not
+    /// on disk, in quality mode all.
     pub encoded: u32,
-    /// Making those, in milliseconds.
+    /// Making those that were not on disk, in milliseconds. In quality mode it is part of
+    /// reading the prompt ([`Timings::prefill_ms`](crate::Timings::prefill_ms)), as is reading
+    /// states from disk.
     pub encode_ms: f64,
     /// Bytes of states read from disk.
     pub restored_bytes: u64,

@@ -55,6 +55,8 @@ pub enum JobKind {
     Synthesise,
     /// Train an artefact.
     Train,
+    /// Encode passages for implicit queries (ImpRAG).
+    Encode,
 }
 
 /// Where a job stands.

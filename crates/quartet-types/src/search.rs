@@ -33,7 +33,8 @@ pub struct SearchHit {
     pub score: f32,
     /// BM25 score and rank (from 1), where the lexical search found it.
     pub lexical: Option<(f32, u32)>,
-    /// Cosine and rank (from 1), where the dense search found it.
+    /// Cosine and rank (from 1), where the dense search found it; for ImpRAG the inner product
+    /// with the implicit query.
     pub dense: Option<(f32, u32)>,
 }
 

@@ -45,6 +45,8 @@ export type Answer = {
   usage: Usage,
   /** How it came about, for GAG. */
   gag: GagTrace | null,
+  /** How it came about, for ImpRAG. */
+  imprag: ImpragTrace | null,
   /** The prompt exactly as the model read it. */
   prompt: string, };
 
@@ -93,11 +95,13 @@ export type Artefact = {
   report: ExpertReport,
   /** What a GAG artefact is made of and what it is worth. */
   gag: GagReport | null,
+  /** What an ImpRAG artefact is made of and what it is worth. */
+  imprag: ImpragReport | null,
   /** Whether documents have changed since. */
   stale: boolean, };
 
 /** What an artefact is. */
-export type ArtefactKind = "expert" | "gag";
+export type ArtefactKind = "expert" | "gag" | "imprag";
 
 /** A question in a conversation. Its answers arrive as events. */
 export type AskTurn = {
@@ -185,6 +189,9 @@ export type Collection = {
 
 /** A collection of documents (SQLite row id). */
 export type CollectionId = number;
+
+/** A part taken away from a method, to see what it was worth. */
+export type Control = "shuffled" | "constant" | "zero" | "untrained" | "wrong_route" | "expert_alone" | "untrained_heads" | "lexical" | "random" | "hide_all" | "reveal_all" | "oracle";
 
 /** A trained method against one control: the same method with a part of it taken away. */
 export type ControlResult = {
@@ -518,6 +525,46 @@ export type Hello = {
   /** What stands in the way of answering, such as a model that is not installed. */
   problems: Array<Error>, };
 
+/** How evenly passages win, and how far their vectors are apart (card, test 15). */
+export type HubReport = {
+  /** The largest share of queries that one passage wins. */
+  largest_share: number,
+  /** Standard deviation of the scores. */
+  deviation: number,
+  /** Mean cosine between vectors of different passages. */
+  mean_cosine: number, };
+
+/** How much of a collection is prepared for a base. */
+export type ImplicitStatus = {
+  /** The collection. */
+  collection: string,
+  /** The base. */
+  base: string,
+  /** How passages are read. */
+  mode: ImpragMode,
+  /** What was taught. */
+  tier: ImpragTier,
+  /** First and last layer that read passages. */
+  layers: [number, number],
+  /** Passages there are. */
+  passages: number,
+  /** Passages that can be found: they have a vector. */
+  vectors: number,
+  /** Whether all of them can. */
+  is_whole: boolean,
+  /** Tokens of those with a vector. */
+  tokens: number,
+  /** Bytes of a vector. */
+  vector_bytes: number,
+  /** Passages whose states are on disk. */
+  states: number,
+  /** Bytes of these states. */
+  state_bytes: number,
+  /** Bytes of the states of a passage, on average; 0 where there are none. */
+  state_bytes_per_passage: number,
+  /** Bytes that states of all collections may take. */
+  state_limit: number, };
+
 /** Files to read into a collection. */
 export type ImportPick = {
   /** The id of a [`super::Pick`]. */
@@ -526,6 +573,114 @@ export type ImportPick = {
   collection: string,
   /** Keep the folders among them linked: read again whenever something changes in them. */
   link: boolean, };
+
+/** How passages are encoded for reading. */
+export type ImpragMode = "fast" | "quality";
+
+/** What an ImpRAG artefact is made of and what it is worth. */
+export type ImpragReport = {
+  /** How it was made. */
+  settings: ImpragSettings,
+  /** What was taught. */
+  tier: ImpragTier,
+  /** The adapter that makes queries, beyond the starting point. */
+  query: Sha256 | null,
+  /** The adapter that makes passage vectors. */
+  passage: Sha256 | null,
+  /** The adapter in force while answers are written. */
+  reader: Sha256 | null,
+  /** The adapter in force while passages are encoded for reading; the bare model where `None`. */
+  states: Sha256 | null,
+  /** Whether it began at the starting point that is shipped. */
+  from_start: boolean,
+  /** Numbers trained. */
+  parameters: number,
+  /** Training queries by format. */
+  queries: { [key in string]: number },
+  /** Recall on queries that were not trained. */
+  retrieval: Array<RetrievalResult>,
+  /** Hubs before and after. */
+  hubs: [HubReport, HubReport],
+  /** Raw best score below which the documents are taken not to hold the answer. */
+  threshold: number | null,
+  /**
+   * Loss of the right answer in nats per token by what the reader was given: `retrieved`,
+   * `oracle`, `random`, `hidden`.
+   */
+  reading: { [key in string]: number },
+  /** The stages of training. */
+  stages: Array<StageReport>,
+  /** Wall time of each part of the work, in seconds. */
+  seconds: { [key in string]: number }, };
+
+/**
+ * Everything that decides how passages become vectors and how they are read. A vector or a
+ * stored state of other settings is another one.
+ */
+export type ImpragSettings = {
+  /**
+   * Layer `b`, from 0: its queries and keys are the vectors (sections 3.1 and 3.2), and it is
+   * the first that reads passages.
+   */
+  first_layer: number,
+  /** Layer `t`, from 0: the last that reads passages. */
+  last_layer: number,
+  /**
+   * Tokens of a passage, at most (`l_max`, not stated in the paper). The prompt stands at
+   * `passages * longest`.
+   */
+  longest: number,
+  /** Passages read (`k`). */
+  passages: number,
+  /** How passages are encoded for reading. */
+  mode: ImpragMode, };
+
+/** How much of the model is taught. */
+export type ImpragTier = "untaught" | "t0" | "t1q" | "t1" | "t3";
+
+/** What happened in an answer by implicit query. */
+export type ImpragTrace = {
+  /** How the passages were encoded. */
+  mode: ImpragMode,
+  /** What had been taught. */
+  tier: ImpragTier,
+  /** Layers that read the passages, first and last. */
+  layers: [number, number],
+  /**
+   * Raw inner products of the passages that were read, in the order in which they were read;
+   * `None` for one that was found in another way.
+   */
+  scores: Array<number | null>,
+  /** The largest raw inner product of all passages; `None` where there are none. */
+  best: number | null,
+  /**
+   * Below this best score the documents are taken not to hold the answer; `None` where it was
+   * never calibrated.
+   */
+  threshold: number | null,
+  /** Whether words were searched as well (BM25): not what the paper does. */
+  is_hybrid: boolean,
+  /** What was taken away, in a comparison. */
+  control: Control | null,
+  /** Tokens of the passages that were read. */
+  passage_tokens: number,
+  /** Reading the prompt up to layer `b`, in milliseconds. */
+  query_ms: number,
+  /** Finding the passages, in milliseconds. */
+  search_ms: number,
+  /**
+   * Passages whose states had to be made for this question: in fast mode those that were not
+   * on disk, in quality mode all.
+   */
+  encoded: number,
+  /**
+   * Making those that were not on disk, in milliseconds. In quality mode it is part of
+   * reading the prompt ([`Timings::prefill_ms`](crate::Timings::prefill_ms)), as is reading
+   * states from disk.
+   */
+  encode_ms: number,
+  /** Bytes of states read from disk. */
+  restored_bytes: number, };
 
 /** A value with its 95 % interval. */
 export type Interval = {
@@ -559,7 +714,7 @@ export type Job = {
 export type JobId = number;
 
 /** What a job does. */
-export type JobKind = "import" | "exam" | "synthesise" | "train";
+export type JobKind = "import" | "exam" | "synthesise" | "train" | "encode";
 
 /** How far a job is. */
 export type JobProgress = {
@@ -885,6 +1040,19 @@ export type RenameChat = {
   /** The title from now on. */
   title: string, };
 
+/** Recall of one retriever on one format of questions. */
+export type RetrievalResult = {
+  /** The format: `question`, `gap`, `next_sentence`. */
+  format: string,
+  /** The retriever: `implicit`, `untrained`, `start`, `lexical`, `dense`, `hybrid`. */
+  retriever: string,
+  /** Queries. */
+  queries: number,
+  /** Share of them with a right passage among the first ten. */
+  recall_10: number,
+  /** Mean of one over the rank of the first right passage, 0 beyond ten. */
+  mrr_10: number, };
+
 /** A route that a person chose. */
 export type RouteChoice = "general" | { "domain": CollectionId };
 
@@ -928,7 +1096,10 @@ export type SearchHit = {
   score: number,
   /** BM25 score and rank (from 1), where the lexical search found it. */
   lexical: [number, number] | null,
-  /** Cosine and rank (from 1), where the dense search found it. */
+  /**
+   * Cosine and rank (from 1), where the dense search found it; for ImpRAG the inner product
+   * with the implicit query.
+   */
   dense: [number, number] | null, };
 
 /** What a search did, for the evidence panel and for abstention. */
@@ -962,6 +1133,8 @@ export type Settings = {
    * to 1); 0 takes the nearest, as the paper does.
    */
   route_margin: number,
+  /** ImpRAG: states of passages kept on disk, of all collections together, in MiB; 0 keeps none. */
+  passage_states_mb: number,
   /** Longest a single PDF may take to read, in seconds. */
   pdf_seconds: number,
   /** Language of the window: `auto`, `en` or `de`. */
@@ -1153,6 +1326,8 @@ export interface Commands {
   cancel_job: { request: OfJob; reply: Nothing };
   start_training: { request: StartTraining; reply: JobView };
   train_expert: { request: TrainExpert; reply: JobView };
+  index_passages: { request: OfCollection; reply: JobView };
+  passage_index: { request: OfCollection; reply: ImplicitStatus };
   artefacts: { request: OfCollection; reply: Array<Artefact> };
   correct_route: { request: CorrectRoute; reply: Array<RouteCorrection> };
   route_corrections: { request: Nothing; reply: Array<RouteCorrection> };

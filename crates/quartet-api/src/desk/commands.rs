@@ -4,6 +4,7 @@ use super::Desk;
 use super::replies::*;
 use super::requests::*;
 use crate::doctor::Diagnosis;
+use crate::implicit::ImplicitStatus;
 use crate::settings::Settings;
 use quartet_library::JournalEntry;
 use quartet_types::{
@@ -87,6 +88,8 @@ commands! {
     cancel_job(OfJob) -> Nothing;
     start_training(StartTraining) -> JobView;
     train_expert(TrainExpert) -> JobView;
+    index_passages(OfCollection) -> JobView;
+    passage_index(OfCollection) -> ImplicitStatus;
     artefacts(OfCollection) -> Vec<Artefact>;
 
     correct_route(CorrectRoute) -> Vec<RouteCorrection>;

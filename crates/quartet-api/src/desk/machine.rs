@@ -98,6 +98,7 @@ impl Desk {
         }
         settings.save(&quartet.paths.settings)?;
         self.replace_quartet(quartet.with_settings(settings));
+        self.quartet().trim_states();
         self.publish(DeskEvent::Models);
         self.settings(Nothing {}).await
     }

@@ -81,6 +81,7 @@ impl Desk {
         desk.watch_linked_folders().await?;
         tokio::spawn(Arc::clone(&desk).run_imports());
         tokio::spawn(Arc::clone(&desk).run_trainings());
+        tokio::spawn(Arc::clone(&desk).run_encodings());
         Ok(desk)
     }
 

@@ -1,10 +1,10 @@
-//! Imports, one after the other, and trainings, one after the other, beside them. What waits is
-//! in SQLite, so nothing given is ever forgotten.
+//! Imports, one after the other, and beside them trainings and encodings, each one after the
+//! other. What waits is in SQLite, so nothing given is ever forgotten.
 
 use super::replies::{DeskEvent, JobView};
 use super::requests::{Nothing, OfCollection, OfJob, StartTraining, TrainExpert};
 use super::{Desk, lock};
-use crate::{ExpertRequest, GagRequest, Quartet, TrainRequest};
+use crate::{ExpertRequest, GagRequest, ImplicitStatus, IndexRequest, Quartet, TrainRequest};
 use quartet_types::{
     Artefact, CurvePoint, Error, ErrorCode, Job, JobId, JobKind, JobProgress, JobState, Method,
     Result,
@@ -50,6 +50,7 @@ impl Line {
 pub(super) struct Runner {
     imports: Line,
     trainings: Line,
+    encodings: Line,
     /// The loss of trainings since this program began to run them.
     curves: Mutex<HashMap<JobId, Vec<CurvePoint>>>,
     /// How many need the right to write; no job begins meanwhile.
@@ -63,6 +64,7 @@ impl Default for Runner {
         Self {
             imports: Line::new(JobKind::Import),
             trainings: Line::new(JobKind::Train),
+            encodings: Line::new(JobKind::Encode),
             curves: Mutex::default(),
             held: AtomicUsize::new(0),
             syncing: Mutex::default(),
@@ -72,7 +74,7 @@ impl Default for Runner {
 
 impl Runner {
     pub(super) fn wake(&self) {
-        for line in [&self.imports, &self.trainings] {
+        for line in [&self.imports, &self.trainings, &self.encodings] {
             line.wake.notify_one();
         }
     }
@@ -80,6 +82,7 @@ impl Runner {
     pub(super) async fn stopped(&self) {
         self.imports.ended.cancelled().await;
         self.trainings.ended.cancelled().await;
+        self.encodings.ended.cancelled().await;
     }
 
     fn curve(&self, job: JobId) -> Vec<CurvePoint> {
@@ -166,6 +169,20 @@ impl Desk {
         self.enqueue(job).await
     }
 
+    /// Prepares the passages of a collection for implicit queries, by the base that answers here.
+    pub(super) async fn index_passages(&self, request: OfCollection) -> Result<JobView> {
+        let OfCollection { collection } = request;
+        let request = IndexRequest { collection, base: self.base.clone(), mode: None };
+        let job = self.quartet().queue_index(&request).await?;
+        self.enqueue(job).await
+    }
+
+    pub(super) async fn passage_index(&self, request: OfCollection) -> Result<ImplicitStatus> {
+        let (collection, base) = (Some(request.collection.as_str()), self.base.as_deref());
+        let mut all = self.quartet().implicit_status(collection, base, &self.closing).await?;
+        all.pop().ok_or_else(|| Error::internal("a collection without a status"))
+    }
+
     pub(super) async fn artefacts(&self, request: OfCollection) -> Result<Vec<Artefact>> {
         self.quartet().artefacts(Some(&request.collection)).await
     }
@@ -197,6 +214,11 @@ impl Desk {
     /// Runs trainings until the desk closes.
     pub(super) async fn run_trainings(self: Arc<Self>) {
         self.run_jobs(&self.runner.trainings).await;
+    }
+
+    /// Encodes passages until the desk closes.
+    pub(super) async fn run_encodings(self: Arc<Self>) {
+        self.run_jobs(&self.runner.encodings).await;
     }
 
     async fn run_jobs(&self, line: &Line) {

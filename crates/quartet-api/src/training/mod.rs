@@ -10,12 +10,14 @@ mod asking;
 mod expert;
 mod folder;
 mod gag;
+mod imprag;
 mod lessons;
 mod material;
 mod measure;
 mod pace;
 mod passages;
 mod plan;
+mod probing;
 mod report;
 mod student;
 mod thinking;
@@ -32,10 +34,11 @@ use crate::workers::worker_command;
 use expert::Work;
 use folder::WorkFolder;
 use gag::GagWork;
+use imprag::ImpragWork;
 use pace::Pace;
 use quartet_library::StoredArtefact;
 use quartet_types::{
-    Artefact, ArtefactKind, Collection, GagOptions, JobId, JobKind, Preset, Result,
+    Artefact, ArtefactKind, Collection, GagOptions, ImpragTier, JobId, JobKind, Preset, Result,
 };
 use quartet_worker::Supervisor;
 use serde::{Deserialize, Serialize};
@@ -107,10 +110,43 @@ impl GagRequest {
     }
 }
 
+/// How a base is taught to retrieve by itself. Stored with the job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImpragRequest {
+    /// The collection and the questions that are made of it. Of an expert nothing is trained.
+    pub study: ExpertRequest,
+    /// How much is taught.
+    pub tier: ImpragTier,
+    /// The base that is taught; `None` for the one that answers on this machine.
+    #[serde(default)]
+    pub base: Option<String>,
+    /// Whether passages are labelled as published and not by where a question came from.
+    #[serde(default)]
+    pub published_labels: bool,
+    /// Whether it begins at the starting point that is shipped for the base, if there is one.
+    pub use_start: bool,
+}
+
+impl ImpragRequest {
+    /// Implicit queries on a collection, with everything else as usual.
+    #[must_use]
+    pub fn new(collection: &str, preset: Preset) -> Self {
+        Self {
+            study: ExpertRequest::new(collection, preset),
+            tier: ImpragTier::default(),
+            base: None,
+            published_labels: false,
+            use_start: true,
+        }
+    }
+}
+
 /// What a training job is asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum TrainRequest {
+    /// A base that retrieves by itself.
+    Imprag(ImpragRequest),
     /// An expert and a base that listens.
     Gag(GagRequest),
     /// An expert.
@@ -120,6 +156,7 @@ pub enum TrainRequest {
 impl TrainRequest {
     fn collection(&self) -> &str {
         match self {
+            Self::Imprag(request) => &request.study.collection,
             Self::Gag(request) => &request.expert.collection,
             Self::Expert(request) => &request.collection,
         }
@@ -168,6 +205,16 @@ impl Quartet {
                     Work { quartet: self, request, collection, lease: &lease, folder: &folder };
                 work.run(&pace).await
             }
+            TrainRequest::Imprag(request) => {
+                let work = ImpragWork {
+                    quartet: self,
+                    request,
+                    collection,
+                    lease: &lease,
+                    folder: &folder,
+                };
+                work.run(on_progress).await
+            }
             TrainRequest::Gag(request) => {
                 let work =
                     GagWork { quartet: self, request, collection, lease: &lease, folder: &folder };
@@ -189,6 +236,10 @@ impl Quartet {
         match request {
             TrainRequest::Expert(request) => self.expert_model(request)?,
             TrainRequest::Gag(request) => self.expert_model(&request.expert)?,
+            TrainRequest::Imprag(request) => match &request.base {
+                Some(base) => self.models.find(base)?,
+                None => self.models.embedder()?,
+            },
         };
         self.library.queue_job(JobKind::Train, collection.id, request).await
     }

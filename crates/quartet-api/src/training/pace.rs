@@ -16,6 +16,9 @@ pub(super) const AFTER: &str = "measuring after";
 pub(super) const THINKING: &str = "thinking";
 pub(super) const LISTENING: &str = "listening";
 pub(super) const COMPARING: &str = "comparing with controls";
+/// Those of ImpRAG besides the trainer's.
+pub(super) const FINDING: &str = "finding passages";
+pub(super) const INDEXING: &str = "measuring retrieval";
 
 /// A rate is not told of less time than this, in seconds.
 const SHORTEST: f64 = 0.5;

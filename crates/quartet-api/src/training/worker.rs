@@ -1,6 +1,7 @@
 //! The trainer as a worker process: one training at a time, politely.
 
 use quartet_methods::gag::training::{InjectionTraining, TrainedInjection, train_injection};
+use quartet_methods::imprag::training::{ImpragTraining, TrainedImprag, train_imprag};
 use quartet_train::{
     Compute, Control, TextEvent, TextTraining, TrainedText, Wanted, measure_text, train_text,
 };
@@ -26,6 +27,8 @@ pub(crate) enum TrainerRequest {
     Measure(TextTraining),
     /// Train a projector of GAG. Reply: [`TrainerReply::Injected`].
     Inject(InjectionTraining),
+    /// Train implicit queries. Reply: [`TrainerReply::Retrieved`].
+    Retrieve(Box<ImpragTraining>),
 }
 
 /// What the trainer answers.
@@ -36,6 +39,8 @@ pub(crate) enum TrainerReply {
     Trained(TrainedText),
     /// The projector is trained.
     Injected(TrainedInjection),
+    /// Implicit queries are trained.
+    Retrieved(TrainedImprag),
     /// How long it would take from here.
     Measured {
         /// Seconds.
@@ -101,6 +106,10 @@ impl Handler<TrainerProtocol> for Trainer {
                 TrainerRequest::Inject(training) => {
                     train_injection(training, &compute, &control, &mut |event| context.emit(event))
                         .map(TrainerReply::Injected)
+                }
+                TrainerRequest::Retrieve(training) => {
+                    train_imprag(training, &compute, &control, &mut |event| context.emit(event))
+                        .map(TrainerReply::Retrieved)
                 }
             }
         })

@@ -101,7 +101,10 @@ impl Library {
     }
 
     /// Passages by chunk id, with document and place; chunks deleted meanwhile are left out.
-    pub(crate) async fn passages(&self, ids: &[ChunkId]) -> Result<HashMap<ChunkId, Passage>> {
+    ///
+    /// # Errors
+    /// If the library cannot be read.
+    pub async fn passages(&self, ids: &[ChunkId]) -> Result<HashMap<ChunkId, Passage>> {
         // A JSON list keeps the statement one and the same for any number of ids.
         let list =
             serde_json::to_string(ids).map_err(|error| Error::internal(error.to_string()))?;

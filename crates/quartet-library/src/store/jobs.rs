@@ -23,7 +23,8 @@ impl Library {
     /// If the library cannot be read.
     pub async fn jobs(&self) -> Result<Vec<Job>> {
         let idle = |kind| WriterLock::is_free(&self.root, lock_file(kind));
-        let abandoned = [JobKind::Import, JobKind::Train].map(|kind| (lock_file(kind), idle(kind)));
+        let abandoned = [JobKind::Import, JobKind::Train, JobKind::Encode]
+            .map(|kind| (lock_file(kind), idle(kind)));
         let rows = sqlx::query("SELECT * FROM jobs ORDER BY id DESC LIMIT 1000")
             .fetch_all(&self.pool)
             .await

@@ -7,7 +7,7 @@ use crate::follow_up::{Rewriting, stand_alone};
 use crate::ports::Experts;
 use crate::rag::prompt::{Template, clean_question, conversation};
 use crate::run::{check_cancelled, milliseconds};
-use crate::writing::{Writing, check_room, write};
+use crate::writing::{Writing, check_room, request, write};
 use crate::{Options, Ports, Question, none};
 use quartet_types::{
     Answer, AnswerEvent, CollectionId, Control, EmbeddingRows, Error, ErrorCode, GagForm, GagTrace,
@@ -102,7 +102,8 @@ pub(crate) async fn answer(
                 sink(AnswerEvent::Text(generation.text.clone()));
                 Writing { generation, first_token_ms: milliseconds(started) }
             } else {
-                write(ports.reader, prompt, &[], options, cancel, sink, started).await?
+                let request = request(ports.reader, prompt, &[], options);
+                write(ports.reader, request, cancel, sink, started).await?
             };
             // An expert's memory is no evidence: nothing in the answer has support.
             writing.from_memory(Method::Gag, question, ports.reader, started)

@@ -11,13 +11,12 @@ use crate::abstention::{self, Observed, is_refusal, observe};
 use crate::follow_up::stand_alone;
 use crate::run::{check_cancelled, milliseconds};
 use crate::support::Matcher;
-use crate::writing::{Writing, check_room, write};
+use crate::verdict::{cited, nearest};
+use crate::writing::{Writing, check_room, request, write};
 use crate::{Options, Ports, Question};
 use passages::choose;
-use prompt::{Template, clean_question, quotation, shorten};
-use quartet_types::{
-    Abstention, Answer, AnswerEvent, Method, Outcome, Passage, Result, Timings, Usage,
-};
+use prompt::{Template, clean_question, quotation};
+use quartet_types::{Abstention, Answer, AnswerEvent, Method, Outcome, Result, Timings, Usage};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -90,8 +89,9 @@ pub(crate) async fn answer(
         })
         .collect();
     let prompt = Template::RAG.fill(&[("passages", &quoted.join("\n")), ("question", &asked)]);
+    let request = request(ports.reader, prompt, &[abstention::REFUSAL], options);
     let Writing { generation, first_token_ms } =
-        write(ports.reader, prompt, &[abstention::REFUSAL], options, cancel, sink, started).await?;
+        write(ports.reader, request, cancel, sink, started).await?;
 
     let text = without_marks(generation.text.trim());
     let matcher = Matcher::new(&asked, &chosen, &hits);
@@ -113,7 +113,7 @@ pub(crate) async fn answer(
     } else {
         answer.outcome = Outcome::Answered;
         answer.sentences = matcher.sentences(&text);
-        answer.used = used(&answer);
+        answer.used = cited(&answer);
         answer.text = text;
     }
     answer.abstention = Some(decision);
@@ -132,32 +132,6 @@ pub(crate) async fn answer(
     answer.retrieved = hits;
     answer.timings.total_ms = milliseconds(started);
     Ok(answer)
-}
-
-/// Cited passages in the order of the sentences that they support, each once.
-fn used(answer: &Answer) -> Vec<usize> {
-    let mut used = Vec::new();
-    for support in answer.sentences.iter().filter_map(|sentence| sentence.support.as_ref()) {
-        if !used.contains(&support.passage) {
-            used.push(support.passage);
-        }
-    }
-    used
-}
-
-/// Our own sentence for "not in your documents".
-fn nearest(passage: Option<&Passage>) -> String {
-    passage.map_or_else(
-        || "Nothing in your documents matches this question.".to_owned(),
-        |passage| {
-            format!(
-                "Your documents do not seem to answer this. The nearest passage is on page {} of \
-                 \u{201c}{}\u{201d}.",
-                passage.span.page,
-                shorten(&passage.title, 80)
-            )
-        },
-    )
 }
 
 /// Removes citation marks that a model writes of its own accord (`[2]`, `[1, 3]`): they
@@ -193,8 +167,7 @@ fn without_marks(text: &str) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::text::one_line;
-    use quartet_types::{ChunkId, DocumentId, PageNumber, PageSpan, SearchHit};
+    use quartet_types::{ChunkId, DocumentId, PageNumber, PageSpan, Passage, SearchHit};
 
     pub(crate) fn passage(title: &str, page: u32, text: &str) -> Passage {
         Passage {
@@ -228,16 +201,5 @@ pub(crate) mod tests {
         assert_eq!(without_marks("[2] The lamp [1, 3] is lit."), "The lamp is lit.");
         assert_eq!(without_marks("See [sic] and a[0x1]"), "See [sic] and a[0x1]");
         assert_eq!(without_marks("open [1"), "open [1");
-    }
-
-    #[test]
-    fn the_nearest_passage_is_named_on_one_line() {
-        let text = nearest(Some(&passage("A\ntitle", 3, "x")));
-        assert_eq!(
-            text,
-            "Your documents do not seem to answer this. The nearest passage is on page 3 of \
-             \u{201c}A title\u{201d}."
-        );
-        assert_eq!(one_line(&text), text);
     }
 }

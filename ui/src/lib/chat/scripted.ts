@@ -12,6 +12,7 @@ import type {
   DeskEvent,
   Error as DeskError,
   GagTrace,
+  ImpragTrace,
   Method,
   MethodStatus,
   SearchHit,
@@ -63,6 +64,7 @@ export function answerOf(method: Method, text: string, change: Partial<Answer> =
     timings: { queue_ms: 0, search_ms: 12, prefill_ms: 300, first_token_ms: 420, decode_ms: 900, total_ms: 1300 },
     usage: { tokens_read: 576, tokens_written: 17, bytes_read: 2400 },
     gag: null,
+    imprag: null,
     prompt: '',
     ...change,
   };
@@ -100,6 +102,44 @@ export function gagAnswer(trace: Partial<GagTrace> = {}, change: Partial<Answer>
     gag: gagTrace(trace),
     timings: { queue_ms: 0, search_ms: 0, prefill_ms: 240, first_token_ms: 1080, decode_ms: 300, total_ms: 1390 },
     usage: { tokens_read: 52, tokens_written: 6, bytes_read: 0 },
+    ...change,
+  });
+}
+
+/** How an answer by implicit query came about: in fast mode, unless a test changes it. */
+export const impragTrace = (change: Partial<ImpragTrace> = {}): ImpragTrace => ({
+  mode: 'fast',
+  tier: 't0',
+  layers: [7, 17],
+  scores: [41.3, 38.6],
+  best: 41.3,
+  threshold: null,
+  is_hybrid: false,
+  control: null,
+  passage_tokens: 118,
+  query_ms: 42,
+  search_ms: 2,
+  encoded: 0,
+  encode_ms: 0,
+  restored_bytes: 664_576,
+  ...change,
+});
+
+/** An answer by ImpRAG: two passages read, the second cited, a third one found. */
+export function impragAnswer(trace: Partial<ImpragTrace> = {}, change: Partial<Answer> = {}): Answer {
+  const near = (index: number, product: number, title?: string, page?: number): SearchHit => ({
+    ...passage(index, title, page),
+    score: product,
+    lexical: null,
+    dense: [product, index + 1],
+  });
+  return answerOf('imprag', 'Behind the barometer.', {
+    id: 4,
+    retrieved: [near(0, 41.3), near(1, 38.6, 'Letter', 12), near(2, 30.2, 'Minutes', 3)],
+    abstention: null,
+    imprag: impragTrace(trace),
+    timings: { queue_ms: 0, search_ms: 44, prefill_ms: 31, first_token_ms: 95, decode_ms: 300, total_ms: 390 },
+    usage: { tokens_read: 24, tokens_written: 6, bytes_read: 82 },
     ...change,
   });
 }

@@ -2,7 +2,7 @@ import { cleanup, render, screen, waitFor, within } from '@testing-library/svelt
 import userEvent from '@testing-library/user-event';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Answer } from '../bindings';
-import { answerOf, gagTrace, passage, Scripted } from '../chat/scripted';
+import { answerOf, gagTrace, impragTrace, passage, Scripted } from '../chat/scripted';
 import { setLanguage } from '../i18n';
 import type { OpenDocument } from '../pages/document';
 import { Desk } from '../state/desk.svelte';
@@ -123,7 +123,7 @@ describe('EvidencePanel', () => {
     const method: MethodEvidence = {
       gag: gagTrace({ background: 'Keys are kept dry.' }),
       iag: { document: 'A letter that nobody wrote.' },
-      imprag: { neighbours: [{ hit: passage(0, 'Minutes', 3), innerProduct: 12.5 }] },
+      imprag: impragTrace(),
     };
     const view = show({});
     expect(screen.queryByRole('tab', { name: 'Method' })).toBeNull();
@@ -132,7 +132,7 @@ describe('EvidencePanel', () => {
     const words = screen.getByRole('tabpanel', { name: 'Method' }).textContent ?? '';
     expect(words).toMatch(/Not evidence\..*expert’s own words.*Keys are kept dry\./s);
     expect(words).toMatch(/Imagined\..*none of your documents.*A letter that nobody wrote\./s);
-    expect(words).toContain('Inner product: 12.5');
+    expect(words).toMatch(/memory of layers 7 to 17/);
     expect(screen.getByRole('row', { name: /Expert on papers taken/ })).toBeTruthy();
   });
 

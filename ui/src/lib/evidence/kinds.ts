@@ -2,7 +2,7 @@
  * What stands behind an answer, sorted for showing. The evidence of methods that are still to come
  * is declared here; an answer carries it once its method is there, and is shown without it until then.
  */
-import type { Answer, GagTrace, SearchHit } from '../bindings';
+import type { Answer, GagTrace, ImpragTrace, SearchHit } from '../bindings';
 
 /** A place to open: a document's page with, perhaps, a passage on it. */
 export interface Place {
@@ -19,16 +19,11 @@ export interface IagEvidence {
   document: string;
 }
 
-/** Implicit-query retrieval: the passages nearest to the query inside the model. */
-export interface ImpragEvidence {
-  neighbours: { hit: SearchHit; innerProduct: number }[];
-}
-
 /** Evidence of the trained methods. */
 export interface MethodEvidence {
   gag?: GagTrace | null;
   iag?: IagEvidence | null;
-  imprag?: ImpragEvidence | null;
+  imprag?: ImpragTrace | null;
 }
 
 /** Where a passage got to: cited, read without being cited, or only found. */

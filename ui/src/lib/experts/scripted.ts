@@ -70,6 +70,7 @@ export function artefact(report: Partial<ExpertReport> = {}, over: Partial<Artef
       ...report,
     },
     gag: null,
+    imprag: null,
     stale: false,
     ...over,
   };

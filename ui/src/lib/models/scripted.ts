@@ -96,6 +96,7 @@ export function settingsView(over: Partial<SettingsView['settings']> = {}): Sett
     threads: 0,
     gpu_layers: -1,
     route_margin: 0,
+    passage_states_mb: 2048,
     pdf_seconds: 600,
     language: 'en',
     theme: 'auto',

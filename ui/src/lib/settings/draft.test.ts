@@ -8,6 +8,7 @@ const settings: Settings = {
   threads: 0,
   gpu_layers: -1,
   route_margin: 0,
+  passage_states_mb: 2048,
   pdf_seconds: 600,
   language: 'auto',
   theme: 'auto',
@@ -37,6 +38,7 @@ describe('a draft of the settings', () => {
     ['threads', '-1', 'out_of_range'],
     ['gpu_layers', '-2', 'out_of_range'],
     ['pdf_seconds', '0', 'too_small'],
+    ['passage_states_mb', '-1', 'out_of_range'],
   ] as const)('with %s = "%s" cannot be saved: %s', (field, text, reason) => {
     expect(complaintAbout(field, text)?.reason).toBe(reason);
     const draft = { ...draftOf(settings), [field]: text };

@@ -12,7 +12,7 @@ export type Complaint =
 /** A number as it stands in its field, which may be no number at all. */
 export type Draft = { [K in Field]: Settings[K] extends number ? string : Settings[K] };
 
-export const NUMBERS = ['context', 'threads', 'gpu_layers', 'route_margin', 'pdf_seconds'] as const;
+export const NUMBERS = ['context', 'threads', 'gpu_layers', 'route_margin', 'passage_states_mb', 'pdf_seconds'] as const;
 export type NumberField = (typeof NUMBERS)[number];
 
 /** Settings that make the engine load its model again. */
@@ -24,6 +24,7 @@ const LIMITS: Record<NumberField, { low: number; high?: number }> = {
   threads: { low: 0, high: 1024 },
   gpu_layers: { low: -1, high: 10_000 },
   route_margin: { low: 0, high: 1 },
+  passage_states_mb: { low: 0, high: 2 ** 20 },
   pdf_seconds: { low: 1 },
 };
 
@@ -35,6 +36,7 @@ export function draftOf(settings: Settings): Draft {
     threads: String(settings.threads),
     gpu_layers: String(settings.gpu_layers),
     route_margin: String(settings.route_margin),
+    passage_states_mb: String(settings.passage_states_mb),
     pdf_seconds: String(settings.pdf_seconds),
   };
 }
@@ -69,6 +71,7 @@ export function settingsOf(draft: Draft): Settings | null {
     threads: Number(draft.threads),
     gpu_layers: Number(draft.gpu_layers),
     route_margin: Number(draft.route_margin),
+    passage_states_mb: Number(draft.passage_states_mb),
     pdf_seconds: Number(draft.pdf_seconds),
   };
 }

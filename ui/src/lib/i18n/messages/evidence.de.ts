@@ -80,8 +80,5 @@ const german: Record<keyof typeof english, string> = {
   'evidence.imagined': 'Ausgedacht.',
   'evidence.iag.document': 'Das ausgedachte Dokument',
   'evidence.iag.documentWhat': 'Das Modell hat sich diesen Text als Hilfe ausgedacht. Er steht in keinem der Dokumente.',
-  'evidence.imprag.neighbours': 'Nächste Stellen zur impliziten Anfrage',
-  'evidence.imprag.neighboursWhat': 'Die Anfrage entstand im Modell, ohne Worte. Diese Stellen lagen ihr am nächsten.',
-  'evidence.imprag.innerProduct': 'Skalarprodukt: {value}',
 };
 export default german;

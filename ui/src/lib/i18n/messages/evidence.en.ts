@@ -78,7 +78,4 @@ export default {
   'evidence.imagined': 'Imagined.',
   'evidence.iag.document': 'The imagined document',
   'evidence.iag.documentWhat': 'The model made this text up to help itself answer. It stands in none of your documents.',
-  'evidence.imprag.neighbours': 'Nearest passages to the implicit query',
-  'evidence.imprag.neighboursWhat': 'The query was formed inside the model, without words. These passages lay nearest to it.',
-  'evidence.imprag.innerProduct': 'Inner product: {value}',
 };

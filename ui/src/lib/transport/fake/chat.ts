@@ -19,6 +19,34 @@ const hit: SearchHit = {
   dense: [0.78, 1],
 };
 
+/** What an implicit query found: the same passage, by its inner product. */
+function withQuery(answer: Answer): Answer {
+  const near: SearchHit = { ...hit, score: 41.3, lexical: null, dense: [41.3, 1] };
+  return {
+    ...answer,
+    retrieved: [near],
+    abstention: null,
+    timings: { queue_ms: 1, search_ms: 44, prefill_ms: 31, first_token_ms: 96, decode_ms: 900, total_ms: 1010 },
+    usage: { ...answer.usage, tokens_read: 24 },
+    imprag: {
+      mode: 'fast',
+      tier: 'untaught',
+      layers: [7, 17],
+      scores: [41.3],
+      best: 41.3,
+      threshold: null,
+      is_hybrid: false,
+      control: null,
+      passage_tokens: 58,
+      query_ms: 42,
+      search_ms: 2,
+      encoded: 0,
+      encode_ms: 0,
+      restored_bytes: 326_656,
+    },
+  };
+}
+
 const sentences = ['The filter is changed every 500 operating hours.', ' Keep a spare one at hand.'];
 
 function answerTo(question: string, method: Method): Answer {
@@ -44,6 +72,7 @@ function answerTo(question: string, method: Method): Answer {
     read: method === 'none' ? [] : [0],
     used: method === 'none' ? [] : [0],
     gag: null,
+    imprag: null,
     abstention: null,
     search: null,
     timings: { queue_ms: 2, search_ms: 18, prefill_ms: 640, first_token_ms: 670, decode_ms: 900, total_ms: 1570 },
@@ -71,7 +100,11 @@ export function fakeChat(emit: (event: DeskEvent) => void, pace: number): Handle
     const send = (event: Extract<DeskEvent, { kind: 'answer' }>['event']) =>
       emit({ kind: 'answer', run, turn: turn.id, method, event });
     const plain = answerTo(turn.question, method);
-    const whole: Answer = { ...(method === 'gag' ? withRoute(plain, routes.traceOf(turn.question, route)) : plain), id: ++ids };
+    const own = (): Answer => {
+      if (method === 'gag') return withRoute(plain, routes.traceOf(turn.question, route));
+      return method === 'imprag' ? withQuery(plain) : plain;
+    };
+    const whole: Answer = { ...own(), id: ++ids };
     await wait();
     if (whole.gag) {
       send({ routed: [whole.gag.scores, whole.gag.route] });

@@ -12,7 +12,7 @@ const methods = (trained: boolean): MethodStatus[] => [
     ? { method: 'gag', state: 'ready', needs: null, estimate_seconds: null, can_start: true }
     : { method: 'gag', state: 'needs_training', needs: 'an expert trained on this collection', estimate_seconds: 2400, can_start: true },
   { method: 'iag', state: 'not_built', needs: 'a later version', estimate_seconds: null, can_start: false },
-  { method: 'imprag', state: 'not_built', needs: 'a later version', estimate_seconds: null, can_start: false },
+  { method: 'imprag', state: 'ready', needs: null, estimate_seconds: null, can_start: false },
 ];
 
 /** What was trained, by collection: one that was worth it, and one that was not. */
@@ -45,6 +45,7 @@ export function fakeMachine(jobs: FakeJobs): Handlers {
     threads: 0,
     gpu_layers: -1,
     route_margin: 0,
+    passage_states_mb: 2048,
     pdf_seconds: 60,
     language: 'auto',
     theme: 'auto',
@@ -102,6 +103,28 @@ export function fakeMachine(jobs: FakeJobs): Handlers {
         { stage: 'answering', subject: null, done: 780, total: 2400, unit: 'steps', rate: 1.42, eta_seconds: 1140, point: null },
         curve(195),
       ),
+    index_passages: ({ collection }) =>
+      jobs.add(
+        'encode',
+        { id: 1, name: collection },
+        { stage: 'encoding', subject: null, done: 480, total: 2400, unit: 'chunks', rate: 3.2, eta_seconds: 600, point: null },
+      ),
+    passage_index: ({ collection }) => ({
+      collection,
+      base: 'small',
+      mode: 'fast',
+      tier: 'untaught',
+      layers: [7, 17],
+      passages: 2400,
+      vectors: 480,
+      is_whole: false,
+      tokens: 36_000,
+      vector_bytes: 512,
+      states: 480,
+      state_bytes: 216_000_000,
+      state_bytes_per_passage: 450_000,
+      state_limit: 2_147_483_648,
+    }),
     artefacts: ({ collection }) => trained[collection] ?? [],
     list_models: () => ({
       models: [model('small', 'base', 531_000_000, true), model('standard', 'base', 1_900_000_000, false), model('embedder', 'embedder', 36_000_000, true)],
