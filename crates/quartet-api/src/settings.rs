@@ -11,6 +11,7 @@ pub(crate) const DEFAULT_FILE: &str = include_str!("../../../assets/config.toml"
 /// Languages of the window.
 const LANGUAGES: [&str; 3] = ["auto", "en", "de"];
 /// Colours of the window.
+const WORDS: [&str; 3] = ["auto", "always", "never"];
 const THEMES: [&str; 3] = ["auto", "light", "dark"];
 
 /// Settings; what the file leaves out has its default.
@@ -30,6 +31,9 @@ pub struct Settings {
     pub route_margin: f32,
     /// ImpRAG: states of passages kept on disk, of all collections together, in MiB; 0 keeps none.
     pub passage_states_mb: u32,
+    /// ImpRAG: whether words are searched as well and both lists fused, which the paper does not:
+    /// `auto` (unless implicit queries were measured to find as much here), `always` or `never`.
+    pub imprag_words: String,
     /// Longest a single PDF may take to read, in seconds.
     pub pdf_seconds: u64,
     /// Language of the window: `auto`, `en` or `de`.
@@ -47,6 +51,7 @@ impl Default for Settings {
             gpu_layers: -1,
             route_margin: 0.0,
             passage_states_mb: 2048,
+            imprag_words: "auto".to_owned(),
             pdf_seconds: 600,
             language: "auto".to_owned(),
             theme: "auto".to_owned(),
@@ -92,6 +97,9 @@ impl Settings {
         if self.passage_states_mb > 1 << 20 {
             let given = self.passage_states_mb;
             return Err(format!("passage_states_mb: {given} is not between 0 and 1048576"));
+        }
+        if !WORDS.contains(&self.imprag_words.as_str()) {
+            return Err(format!("imprag_words: `{}` is none of {WORDS:?}", self.imprag_words));
         }
         if self.pdf_seconds == 0 {
             return Err("pdf_seconds must be at least 1".to_owned());

@@ -39,6 +39,7 @@ pub mod result;
 pub mod retrieval;
 pub mod run;
 pub mod sample;
+mod squad;
 pub mod table;
 pub mod text;
 

@@ -476,9 +476,17 @@ pub(crate) mod tests {
         (row.search_ms, row.prefill_ms) = (None, None);
         let mut old = serde_json::to_value(&row).unwrap();
         assert_eq!(old["method"], "rag");
-        for field in
-            ["format", "nll", "route", "route_ms", "expert_cached", "expert_ms", "project_ms"]
-        {
+        for field in [
+            "format",
+            "nll",
+            "search_ms",
+            "prefill_ms",
+            "route",
+            "route_ms",
+            "expert_cached",
+            "expert_ms",
+            "project_ms",
+        ] {
             assert!(old.as_object_mut().unwrap().remove(field).is_some(), "{field}");
         }
         assert_eq!(serde_json::from_value::<QuestionResult>(old).unwrap(), row);

@@ -248,6 +248,20 @@ pub struct ImpragReport {
     pub seconds: BTreeMap<String, f64>,
 }
 
+impl ImpragReport {
+    /// Whether implicit queries found the right passages of questions among ten as often as a
+    /// search for their words.
+    #[must_use]
+    pub fn finds_as_much_as_words(&self) -> bool {
+        let recall = |name: &str| {
+            let mut all = self.retrieval.iter();
+            let found = all.find(|one| one.retriever == name && one.format == "question");
+            found.map(|one| one.recall_10)
+        };
+        recall("implicit").zip(recall("lexical")).is_some_and(|(own, words)| own >= words)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

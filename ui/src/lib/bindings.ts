@@ -1135,6 +1135,10 @@ export type Settings = {
   route_margin: number,
   /** ImpRAG: states of passages kept on disk, of all collections together, in MiB; 0 keeps none. */
   passage_states_mb: number,
+  /**
+   * x
+   */
+  imprag_words: string,
   /** Longest a single PDF may take to read, in seconds. */
   pdf_seconds: number,
   /** Language of the window: `auto`, `en` or `de`. */

@@ -4,7 +4,9 @@
 use super::replies::{DeskEvent, JobView};
 use super::requests::{Nothing, OfCollection, OfJob, StartTraining, TrainExpert};
 use super::{Desk, lock};
-use crate::{ExpertRequest, GagRequest, ImplicitStatus, IndexRequest, Quartet, TrainRequest};
+use crate::{
+    ExpertRequest, GagRequest, ImplicitStatus, ImpragRequest, IndexRequest, Quartet, TrainRequest,
+};
 use quartet_types::{
     Artefact, CurvePoint, Error, ErrorCode, Job, JobId, JobKind, JobProgress, JobState, Method,
     Result,
@@ -153,13 +155,23 @@ impl Desk {
 
     pub(super) async fn start_training(&self, request: StartTraining) -> Result<JobView> {
         quartet_methods::check_built(request.method)?;
-        if request.method != Method::Gag {
-            let message = format!("`{}` needs no training", request.method);
-            return Err(Error::new(ErrorCode::InvalidInput, message));
-        }
-        let mut wanted = GagRequest::new(&request.collection, request.preset);
-        wanted.base.clone_from(&self.base);
-        let job = self.quartet().queue_training(&TrainRequest::Gag(wanted)).await?;
+        let wanted = match request.method {
+            Method::Gag => {
+                let mut wanted = GagRequest::new(&request.collection, request.preset);
+                wanted.base.clone_from(&self.base);
+                TrainRequest::Gag(wanted)
+            }
+            Method::Imprag => {
+                let mut wanted = ImpragRequest::new(&request.collection, request.preset);
+                wanted.base.clone_from(&self.base);
+                TrainRequest::Imprag(wanted)
+            }
+            method => {
+                let message = format!("`{method}` needs no training");
+                return Err(Error::new(ErrorCode::InvalidInput, message));
+            }
+        };
+        let job = self.quartet().queue_training(&wanted).await?;
         self.enqueue(job).await
     }
 

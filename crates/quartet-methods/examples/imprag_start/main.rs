@@ -14,6 +14,7 @@
 mod data;
 mod probe;
 mod reader;
+mod sweep;
 
 use data::{Asked, Corpus};
 use probe::Probe;
@@ -89,6 +90,7 @@ fn main() -> Result<()> {
     std::fs::create_dir_all(&output).map_err(|error| Error::from_io(&error, &output))?;
     match settings.text("stage").unwrap_or("retriever") {
         "reader" => reader::train_reader(&corpus, &tokens, &decoder, &compute, &settings, &output),
+        "sweep" => sweep::sweep(&corpus, &tokens, &decoder, &compute, &settings),
         stage => train_retriever(stage, &corpus, &tokens, &decoder, &compute, &settings, &output),
     }
 }
@@ -114,7 +116,7 @@ pub(crate) fn shorten(tokens: &mut Vec<u32>) {
     }
 }
 
-fn queries(asked: &[&Asked], tokens: &Tokens) -> Result<Vec<Query>> {
+pub(crate) fn queries(asked: &[&Asked], tokens: &Tokens) -> Result<Vec<Query>> {
     let texts: Vec<String> = asked.iter().map(|one| template::prompt_text(&one.input)).collect();
     let query = |(one, prompt): (&&Asked, Vec<u32>)| Query {
         prompt,

@@ -80,6 +80,12 @@ impl Probe {
         adapters: &Adapters,
     ) -> Result<()> {
         let (prompts, passages) = self.vectors(decoder, layer, adapters)?;
+        self.report_vectors(&prompts, &passages);
+        Ok(())
+    }
+
+    /// The same for vectors that are there.
+    pub(crate) fn report_vectors(&self, prompts: &[f32], passages: &[f32]) {
         let width = passages.len() / self.passages.len();
         let mut by_format: BTreeMap<&str, [f64; 4]> = BTreeMap::new();
         let mut wins: BTreeMap<usize, usize> = BTreeMap::new();
@@ -87,7 +93,7 @@ impl Probe {
         for ((query, format), gold) in
             prompts.chunks_exact(width).zip(&self.formats).zip(&self.gold)
         {
-            let best = nearest(query, &passages, 10);
+            let best = nearest(query, passages, 10);
             *wins.entry(best[0].0).or_default() += 1;
             all.extend(passages.chunks_exact(width).map(|row| f64::from(score(query, row))));
             let rank = best.iter().position(|(place, _)| gold.contains(place));
@@ -115,6 +121,5 @@ impl Probe {
             "  hubs: largest share {:.3}, score {mean:.2} +- {deviation:.2}",
             most as f64 / self.prompts.len() as f64
         );
-        Ok(())
     }
 }

@@ -11,6 +11,7 @@ use quartet_train::{
 use quartet_types::{ImpragMode, Result};
 use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
@@ -34,10 +35,25 @@ pub(crate) fn train_reader(
     learnt.retain(|one| !one.held_out);
     // Gaps are many; questions are what counts.
     learnt.retain(|one| one.format == "question" || random.random_range(0..6) == 0);
+    // Encoding passages is the larger part of the work, so a row's other passages are drawn from
+    // those that are right for some row.
+    let mut pool: BTreeSet<usize> = BTreeSet::new();
+    let most = settings.count("pool", 400);
+    learnt.retain(|one| {
+        let is_in = one.positives.iter().all(|place| pool.contains(place));
+        let fits = is_in || pool.len() + one.positives.len() <= most;
+        if fits {
+            pool.extend(one.positives.iter().take(READ.0).copied());
+        }
+        fits
+    });
     learnt.truncate(settings.count("rows", usize::MAX));
-    let mut make = |all: &[&Asked]| rows(all, tokens, passages.len(), &mut random);
-    let learnt = make(&learnt)?;
-    let held_out = make(&held_out[..held_out.len().min(60)])?;
+    let pool: Vec<usize> = pool.into_iter().collect();
+    let held_pool: Vec<usize> =
+        held_out.iter().take(60).flat_map(|one| one.positives.iter().copied()).collect();
+    let mut make = |all: &[&Asked], pool: &[usize]| rows(all, tokens, pool, &mut random);
+    let learnt = make(&learnt, &pool)?;
+    let held_out = make(&held_out[..held_out.len().min(60)], &held_pool)?;
     println!("{} rows, {} held out", learnt.len(), held_out.len());
     let rank = settings.count("rank", 8);
     let first_layer = settings.count("layer", 7);
@@ -127,7 +143,7 @@ pub(crate) fn train_reader(
 fn rows(
     all: &[&Asked],
     tokens: &Tokens,
-    passages: usize,
+    pool: &[usize],
     random: &mut ChaCha8Rng,
 ) -> Result<Vec<ReadingRow>> {
     let prompts: Vec<String> = all.iter().map(|one| template::prompt_text(&one.input)).collect();
@@ -137,12 +153,16 @@ fn rows(
     let mut rows = Vec::with_capacity(all.len());
     for (one, (prompt, answer)) in all.iter().zip(prompts.into_iter().zip(answers)) {
         let count = random.random_range(READ.0..=READ.1);
-        let mut chosen: Vec<usize> = one.negatives.clone();
+        let mut chosen: Vec<usize> =
+            one.negatives.iter().copied().filter(|place| pool.contains(place)).collect();
         chosen.shuffle(random);
         chosen.truncate(count - 1);
-        while chosen.len() < count - 1 {
-            let place = random.random_range(0..passages);
-            if !one.positives.contains(&place) && !chosen.contains(&place) {
+        for _ in 0..4 * count {
+            let place = pool[random.random_range(0..pool.len())];
+            if chosen.len() < count - 1
+                && !one.positives.contains(&place)
+                && !chosen.contains(&place)
+            {
                 chosen.push(place);
             }
         }

@@ -50,6 +50,14 @@ impl<'a> TextEncoder<'a> {
         Self { decoder, layer, from, control, texts, entering, left_bytes: kept_bytes }
     }
 
+    /// Takes what enters the lowest trained layer for a text from an earlier run: its last row
+    /// where that is layer `b`, else all rows.
+    pub fn know(&mut self, text: usize, entering: Vec<f32>) {
+        if let Some(place) = self.entering.get_mut(text) {
+            *place = Some(entering);
+        }
+    }
+
     /// Heads of the decoder.
     #[must_use]
     pub fn heads(&self) -> Heads {

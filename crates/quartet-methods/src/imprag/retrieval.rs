@@ -136,6 +136,11 @@ impl<'a> Retrieval<'a> {
         Ok(Self { decoder, settings, fixed, queries, held_out, texts, passages: count, searched })
     }
 
+    /// The encoder: passages, then queries, then held-out queries.
+    pub fn texts(&mut self) -> &mut TextEncoder<'a> {
+        &mut self.texts
+    }
+
     fn adapters(&self, leaves: &Leaves, side: Side) -> Result<Adapters> {
         let mut all = match side {
             Side::Query => self.fixed.0.clone(),

@@ -97,6 +97,7 @@ export function settingsView(over: Partial<SettingsView['settings']> = {}): Sett
     gpu_layers: -1,
     route_margin: 0,
     passage_states_mb: 2048,
+    imprag_words: 'auto',
     pdf_seconds: 600,
     language: 'en',
     theme: 'auto',

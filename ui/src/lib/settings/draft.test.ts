@@ -9,6 +9,7 @@ const settings: Settings = {
   gpu_layers: -1,
   route_margin: 0,
   passage_states_mb: 2048,
+  imprag_words: 'auto',
   pdf_seconds: 600,
   language: 'auto',
   theme: 'auto',

@@ -46,6 +46,7 @@ export function fakeMachine(jobs: FakeJobs): Handlers {
     gpu_layers: -1,
     route_margin: 0,
     passage_states_mb: 2048,
+    imprag_words: 'auto',
     pdf_seconds: 60,
     language: 'auto',
     theme: 'auto',
