@@ -2,8 +2,9 @@
 //! names them, else by the text of the sentence that holds the answer.
 
 use crate::questions::GoldEvidence;
+use crate::result::PageFound;
 use crate::text::normalise;
-use quartet_types::Passage;
+use quartet_types::{Answer, Passage};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 
@@ -126,6 +127,32 @@ impl Sentence {
 fn triples(text: &str) -> HashSet<String> {
     let words: Vec<&str> = text.split(' ').collect();
     words.windows(3).map(|three| three.join(" ")).collect()
+}
+
+/// The distinct pages of some hits in order, each with the pieces of evidence that its hits
+/// bring.
+pub(crate) fn pages(
+    answer: &Answer,
+    hits: &[usize],
+    gold: &Gold<'_>,
+) -> Vec<(PageFound, Vec<usize>)> {
+    let mut found: Vec<(PageFound, Vec<usize>)> = Vec::new();
+    for hit in hits.iter().filter_map(|&index| answer.retrieved.get(index)) {
+        let document = document_key(&hit.passage.path);
+        let page = hit.passage.span.page.0;
+        let brought = gold.brought_by(&hit.passage);
+        match found.iter_mut().find(|(p, _)| p.page == page && p.document == document) {
+            Some((known, pieces)) => {
+                known.gold |= !brought.is_empty();
+                pieces.extend(brought);
+            }
+            None => {
+                let gold = !brought.is_empty();
+                found.push((PageFound { document: document.to_owned(), page, gold }, brought));
+            }
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! without asking again.
 
 use crate::bootstrap::to_f64;
-use crate::evidence::{DocumentNames, Gold, document_key};
+use crate::evidence::{DocumentNames, Gold, pages};
 use crate::questions::{ExamQuestion, Expected, Format};
 use crate::ranking::{recall_at_k, reciprocal_rank};
 use crate::text;
@@ -262,28 +262,6 @@ fn route_name(trace: &GagTrace) -> String {
         Some(name) => name.to_owned(),
         None => format!("collection {collection}"),
     }
-}
-
-/// The distinct pages of some hits in order, each with the pieces of evidence that its hits
-/// bring.
-fn pages(answer: &Answer, hits: &[usize], gold: &Gold<'_>) -> Vec<(PageFound, Vec<usize>)> {
-    let mut found: Vec<(PageFound, Vec<usize>)> = Vec::new();
-    for hit in hits.iter().filter_map(|&index| answer.retrieved.get(index)) {
-        let document = document_key(&hit.passage.path);
-        let page = hit.passage.span.page.0;
-        let brought = gold.brought_by(&hit.passage);
-        match found.iter_mut().find(|(p, _)| p.page == page && p.document == document) {
-            Some((known, pieces)) => {
-                known.gold |= !brought.is_empty();
-                pieces.extend(brought);
-            }
-            None => {
-                let gold = !brought.is_empty();
-                found.push((PageFound { document: document.to_owned(), page, gold }, brought));
-            }
-        }
-    }
-    found
 }
 
 #[cfg(test)]

@@ -1136,7 +1136,8 @@ export type Settings = {
   /** ImpRAG: states of passages kept on disk, of all collections together, in MiB; 0 keeps none. */
   passage_states_mb: number,
   /**
-   * x
+   * ImpRAG: whether words are searched as well and both lists fused, which the paper does not:
+   * `auto` (unless implicit queries were measured to find as much here), `always` or `never`.
    */
   imprag_words: string,
   /** Longest a single PDF may take to read, in seconds. */

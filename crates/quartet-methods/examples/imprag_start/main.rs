@@ -18,12 +18,14 @@ mod sweep;
 
 use data::{Asked, Corpus};
 use probe::Probe;
+use quartet_gguf::{GgufFile, GgufWriter, TensorType};
 use quartet_llm::{Model, never};
 use quartet_methods::imprag::retrieval::{Query, Retrieval, RetrievalSettings};
 use quartet_methods::imprag::template;
 use quartet_train::{
     AdamW, Adapters, Compute, Control, Decoder, Holding, LoraPlan, Objective, Parameters,
-    Projection, Schedule, State, TrainingEvent, TrainingPlan, read_adapter, train, write_adapter,
+    Projection, Schedule, State, TrainingEvent, TrainingPlan, WeightFile, read_adapter, train,
+    write_adapter,
 };
 use quartet_types::{Error, LoadRequest, Result};
 use rand::{Rng, SeedableRng, seq::SliceRandom};
@@ -89,10 +91,29 @@ fn main() -> Result<()> {
     let decoder = Decoder::load(&model, &compute, Holding::Floats)?;
     std::fs::create_dir_all(&output).map_err(|error| Error::from_io(&error, &output))?;
     match settings.text("stage").unwrap_or("retriever") {
+        "halve" => halve(&settings, &output),
         "reader" => reader::train_reader(&corpus, &tokens, &decoder, &compute, &settings, &output),
         "sweep" => sweep::sweep(&corpus, &tokens, &decoder, &compute, &settings),
         stage => train_retriever(stage, &corpus, &tokens, &decoder, &compute, &settings, &output),
     }
+}
+
+/// Writes an adapter in 16-bit floats, which is how it is shipped.
+fn halve(settings: &Settings, output: &Path) -> Result<()> {
+    let name = settings.text("name").unwrap_or("reader");
+    let header = GgufFile::open(&output.join(format!("{name}.gguf")))?;
+    let mut file = GgufWriter::new();
+    for (key, value) in header.metadata() {
+        file.set(key, value.clone());
+    }
+    let tensors = header.tensors().to_vec();
+    let stored = WeightFile::open(header)?;
+    for tensor in tensors {
+        let (columns, rows) = (tensor.shape[0] as usize, tensor.shape[1] as usize);
+        let values = stored.packed(&tensor.name, rows, columns)?.floats(0, rows)?;
+        file.tensor(&tensor.name, &tensor.shape, TensorType::F16, &values)?;
+    }
+    file.write(&output.join(format!("{name}.f16.gguf")))
 }
 
 /// Passages as tokens, cut to the longest that is allowed.

@@ -21,8 +21,6 @@ struct Asked {
     format: String,
     input: String,
     gold: Vec<usize>,
-    #[serde(default)]
-    answers: Vec<String>,
 }
 
 /// Passages and queries as tokens.
@@ -31,7 +29,6 @@ pub(crate) struct Probe {
     pub(crate) prompts: Vec<Vec<u32>>,
     pub(crate) formats: Vec<String>,
     pub(crate) gold: Vec<Vec<usize>>,
-    pub(crate) answers: Vec<Vec<String>>,
 }
 
 impl Probe {
@@ -49,8 +46,7 @@ impl Probe {
             passages,
             prompts: tokens.of(&file.queries.iter().map(prompt).collect::<Vec<_>>())?,
             formats: file.queries.iter().map(|one| one.format.clone()).collect(),
-            gold: file.queries.iter().map(|one| one.gold.clone()).collect(),
-            answers: file.queries.into_iter().map(|one| one.answers).collect(),
+            gold: file.queries.into_iter().map(|one| one.gold).collect(),
         })
     }
 
