@@ -526,7 +526,10 @@ async fn below_the_threshold_the_text_is_withheld() {
     // It was calibrated on products of what is taught: the bare model's are others.
     let bare = ask_as(Control::UntrainedHeads, &passages(at(9.5))).await.answer.unwrap();
     assert_eq!((bare.outcome, bare.imprag.unwrap().threshold), (Outcome::Answered, None));
-    // How passages are found changes nothing in whether it answers.
+    // Where words are searched as well, passages that the query would not have found are read.
+    let fused = Setup { is_hybrid: true, ..at(9.5) };
+    assert_eq!(ask(&passages(fused)).await.answer.unwrap().outcome, Outcome::Answered);
+    // How a control finds passages changes nothing in whether it answers.
     let words = ask_as(Control::Lexical, &passages(at(9.5))).await.answer.unwrap();
     assert_eq!(words.outcome, Outcome::NotInDocuments);
 }

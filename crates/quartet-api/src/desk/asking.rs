@@ -36,6 +36,9 @@ impl Desk {
             if check_built(method).is_err() {
                 status.state = MethodState::NotBuilt;
                 status.needs = Some("This version of Quartet cannot train it yet.".to_owned());
+            } else if method == Method::Imprag {
+                // It answers from the start; training on the collection makes it find more.
+                status.can_start = collection.ready_documents > 0;
             } else if method == Method::Gag {
                 // It can be trained again at any time: for another base, or from other documents.
                 status.can_start = collection.ready_documents > 0;

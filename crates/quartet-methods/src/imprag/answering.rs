@@ -163,9 +163,11 @@ fn unanswered(
     }
 }
 
-/// The calibrated threshold; it says nothing of the bare model's products.
+/// The calibrated threshold. It says nothing of the bare model's products, nor of passages that
+/// were found by their words.
 fn threshold(setup: &Setup, options: &Options) -> Option<f32> {
-    setup.threshold.filter(|_| options.control != Some(Control::UntrainedHeads))
+    let is_bare = options.control == Some(Control::UntrainedHeads);
+    setup.threshold.filter(|_| !is_bare && !setup.is_hybrid)
 }
 
 fn replaces_search(control: Option<Control>) -> bool {

@@ -17,6 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 /// The constant of reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009).
 const RANK_CONSTANT: f32 = 60.0;
+/// What a place among the nearest counts beside one by words: words are searched where implicit
+/// queries were not seen to find as much, so they lead.
+const NEAREST_SHARE: f32 = 0.5;
 
 /// A question as the base's lower layers see it.
 #[derive(Debug, Clone, PartialEq)]
@@ -163,8 +166,8 @@ async fn with_evidence(
     Ok(hits)
 }
 
-/// Two lists as one, `1 / (60 + rank)` summed over the lists that hold a passage; its product and
-/// its BM25 score stay beside the new one.
+/// Two lists as one: `1 / (60 + rank)` by words and half as much by implicit query, summed where
+/// both hold a passage; its product and its BM25 score stay beside the new one.
 #[must_use]
 pub fn fuse(nearest: Vec<SearchHit>, words: Vec<SearchHit>, limit: usize) -> Vec<SearchHit> {
     #[expect(clippy::cast_precision_loss, reason = "ranks are small")]
@@ -179,7 +182,7 @@ pub fn fuse(nearest: Vec<SearchHit>, words: Vec<SearchHit>, limit: usize) -> Vec
                 fused.push(SearchHit { score: 0.0, lexical: None, dense: None, ..hit });
             }
             let Some(one) = fused.get_mut(place) else { continue };
-            one.score += share(rank);
+            one.score += share(rank) * if is_lexical { 1.0 } else { NEAREST_SHARE };
             let note = if is_lexical { &mut one.lexical } else { &mut one.dense };
             *note = found;
         }
@@ -213,11 +216,11 @@ mod tests {
         let words = vec![found(3, 0.4), found(4, 0.3)];
         let fused = fuse(near, words, 3);
         let documents: Vec<i64> = fused.iter().map(|hit| hit.passage.document.0).collect();
-        // Both lists know 3; 2 and 4 are second in one each, and the nearest goes first.
-        assert_eq!(documents, [3, 1, 2]);
+        // Both lists know 3; of the others the one found by words goes first.
+        assert_eq!(documents, [3, 4, 1]);
         assert_eq!((fused[0].dense, fused[0].lexical), (Some((7.0, 3)), Some((0.4, 1))));
-        assert!((fused[0].score - (1.0 / 63.0 + 1.0 / 61.0)).abs() < 1e-7);
-        assert_eq!(fused[1].lexical, None);
+        assert!((fused[0].score - (0.5 / 63.0 + 1.0 / 61.0)).abs() < 1e-7);
+        assert_eq!((fused[1].dense, fused[2].lexical), (None, None));
         assert!(fuse(Vec::new(), Vec::new(), 3).is_empty());
     }
 

@@ -8,7 +8,7 @@
 use super::encoding::states_of;
 use quartet_train::{
     Adapters, Control, Decoder, Gradients, KeyValues, Leaves, LoraPlan, Loss, Objective, Pass,
-    Piece, Places, cross_entropy, values,
+    Piece, Places, Tensor, cross_entropy, values,
 };
 use quartet_types::{Error, ErrorCode, ImpragMode, Result};
 use serde::{Deserialize, Serialize};
@@ -169,14 +169,28 @@ impl<'a> Reading<'a> {
     /// As [`Decoder::run`].
     pub fn judge(&mut self, leaves: &Leaves, rows: &[usize]) -> Result<Vec<f64>> {
         let mut judged = Vec::with_capacity(rows.len());
-        for at in rows {
-            let tokens = self.row(*at).answer.len() as f64;
-            judged.push(-self.loss(leaves, &[*at])?.value * tokens);
+        for batch in rows.chunks(self.settings.batch.max(1)) {
+            let (hidden, targets) = self.hidden(leaves, batch)?;
+            for targets in targets {
+                let loss = cross_entropy(self.decoder, hidden.clone(), &targets)?;
+                judged.push(-loss.value * targets.len() as f64);
+            }
         }
         Ok(judged)
     }
 
     fn loss(&mut self, leaves: &Leaves, batch: &[usize]) -> Result<Loss> {
+        let (hidden, targets) = self.hidden(leaves, batch)?;
+        cross_entropy(self.decoder, hidden, &targets.concat())
+    }
+
+    /// The last layer's output for some rows packed together, and of each row what is to be
+    /// predicted where.
+    fn hidden(
+        &mut self,
+        leaves: &Leaves,
+        batch: &[usize],
+    ) -> Result<(Tensor<2>, Vec<Vec<(usize, u32)>>)> {
         let mut adapters = self.fixed.clone();
         let trained = self.settings.lora.adapters(leaves)?;
         adapters.extend(trained.clone());
@@ -196,7 +210,8 @@ impl<'a> Reading<'a> {
             hidden.extend(self.enter(*at, from)?);
             let row = self.row(*at);
             let first = start + row.prompt.len() - 1;
-            targets.extend(row.answer.iter().enumerate().map(|(place, id)| (first + place, *id)));
+            let wanted = row.answer.iter().enumerate();
+            targets.push(wanted.map(|(place, id)| (first + place, *id)).collect());
             let length = row.prompt.len() + row.answer.len() - 1;
             places.push((length, self.settings.prompt_position));
             start += length;
@@ -207,7 +222,7 @@ impl<'a> Reading<'a> {
         let whole = Pass::new(self.decoder, rows, &places, &adapters);
         let layers = from..self.decoder.architecture().layers;
         let pass = Pass { layers, earlier: &earlier, control: Some(&self.control), ..whole };
-        cross_entropy(self.decoder, self.decoder.run(&pass)?.hidden, &targets)
+        Ok((self.decoder.run(&pass)?.hidden, targets))
     }
 
     /// What enters layer `from` for a row, `[prompt + answer - 1, width]`.

@@ -19,6 +19,7 @@ use quartet_train::{
 use quartet_types::{ImpragSettings, ImpragTier, Result};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// Micro-batches measured before the first update; the first warms up.
 const MEASURED: usize = 3;
@@ -120,8 +121,8 @@ pub fn train_imprag(
     let fresh = request.lora.parameters(work.decoder.architecture(), request.seed)?;
     let warmed = work.stage(0, &fresh, on_event, &mut stages)?;
     let trained = if request.judged > 0 && request.distil.steps > 0 {
-        work.judge(&warmed)?;
-        work.stage(1, &warmed, on_event, &mut stages)?
+        work.judge(&warmed, on_event)?;
+        work.stage(2, &warmed, on_event, &mut stages)?
     } else {
         warmed
     };
@@ -174,7 +175,7 @@ impl<'a> Work<'a> {
         Ok(Self { request, compute, control, decoder, retriever, reader, queries, origin })
     }
 
-    /// Runs stage 0 (warm-up) or 1 (self-distillation) from `start`.
+    /// Runs stage 0 (warm-up) or 2 (self-distillation) from `start`; 1 is the judging between.
     fn stage(
         &self,
         stage: usize,
@@ -275,7 +276,7 @@ impl<'a> Work<'a> {
 
     /// Has the reader judge the candidates of some queries, each passage alone. Judgements are
     /// kept as they are made.
-    fn judge(&mut self, trained: &Parameters) -> Result<()> {
+    fn judge(&mut self, trained: &Parameters, on_event: &mut dyn FnMut(TextEvent)) -> Result<()> {
         let request = self.request;
         let leaves = trained.constants(self.compute)?;
         let file = request.folder.join("judged.json");
@@ -309,7 +310,14 @@ impl<'a> Work<'a> {
             for places in candidates.iter().skip(known.len()) {
                 let rows: Vec<usize> = (first..first + places.len()).collect();
                 first += places.len();
+                let started = Instant::now();
                 let judged = reading.judge(leaves, &rows)?;
+                on_event(TextEvent::Step {
+                    stage: 1,
+                    step: known.len() as u64 + 1,
+                    loss: -judged.iter().sum::<f64>() / judged.len().max(1) as f64,
+                    seconds: started.elapsed().as_secs_f64(),
+                });
                 known.push(places.iter().copied().zip(judged).collect());
                 if known.len() % 8 == 0 {
                     keep_value(&file, &known)?;

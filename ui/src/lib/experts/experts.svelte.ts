@@ -64,6 +64,16 @@ export class ExpertsState {
     return this.#begin('expert', collection, () => this.#desk.transport.call('train_expert', { collection, preset }));
   }
 
+  /** Encodes the passages of a collection for implicit queries. */
+  async prepare(collection: string): Promise<void> {
+    try {
+      this.#desk.jobs.take(await this.#desk.transport.call('index_passages', { collection }));
+      this.#desk.app.toast(t('imprag.prepare.started'), { kind: 'good' });
+    } catch (thrown) {
+      this.#desk.app.fail(thrown);
+    }
+  }
+
   async #begin(what: Method | 'expert', collection: string, ask: () => Promise<JobView>): Promise<void> {
     this.starting = what;
     try {

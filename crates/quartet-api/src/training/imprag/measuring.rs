@@ -130,7 +130,8 @@ fn results(
                 retriever: (*retriever).to_owned(),
                 queries: small(ranks.len()),
                 recall_10: ranks.iter().flatten().count() as f64 / count,
-                mrr_10: reciprocal.sum::<f64>() / count,
+                // An empty sum is minus zero.
+                mrr_10: reciprocal.sum::<f64>().max(0.0) / count,
             });
         }
     }

@@ -19,7 +19,7 @@ use quartet_library::JobLease;
 use quartet_methods::imprag::reading::ReadingRow;
 use quartet_methods::imprag::recipe::ImpragRecipe;
 use quartet_methods::imprag::training::{
-    DISTILLING, ImpragTraining, TrainedImprag, TrainingQuery, WARMING_UP,
+    DISTILLING, ImpragTraining, JUDGING, TrainedImprag, TrainingQuery, WARMING_UP,
 };
 use quartet_train::Source;
 use quartet_types::{
@@ -57,7 +57,7 @@ pub(super) struct ImpragWork<'a> {
 
 impl ImpragWork<'_> {
     pub(super) async fn run(&self, on_progress: OnProgress<'_>) -> Result<Artefact> {
-        let parts = [STUDY, FINDING, WARMING_UP, DISTILLING, INDEXING].map(str::to_owned);
+        let parts = [STUDY, FINDING, WARMING_UP, JUDGING, DISTILLING, INDEXING].map(str::to_owned);
         let pace = Pace::new(self.lease, on_progress, parts);
         let stop = self.lease.stop();
         let model = self.quartet.base_model(self.request.base.as_deref(), stop).await?;
@@ -218,6 +218,7 @@ impl ImpragWork<'_> {
         let training = &assignment.training;
         let stages = [
             (WARMING_UP.to_owned(), training.warm_up.steps),
+            (JUDGING.to_owned(), training.judged as u64),
             (DISTILLING.to_owned(), training.distil.steps),
         ];
         let trainer = Trainer { quartet: self.quartet, stop: self.lease.stop() };

@@ -12,7 +12,7 @@ const methods = (trained: boolean): MethodStatus[] => [
     ? { method: 'gag', state: 'ready', needs: null, estimate_seconds: null, can_start: true }
     : { method: 'gag', state: 'needs_training', needs: 'an expert trained on this collection', estimate_seconds: 2400, can_start: true },
   { method: 'iag', state: 'not_built', needs: 'a later version', estimate_seconds: null, can_start: false },
-  { method: 'imprag', state: 'ready', needs: null, estimate_seconds: null, can_start: false },
+  { method: 'imprag', state: 'ready', needs: null, estimate_seconds: null, can_start: true },
 ];
 
 /** What was trained, by collection: one that was worth it, and one that was not. */
