@@ -496,13 +496,13 @@ async fn the_fallback_fuses_words_and_says_so() {
     let hybrid = Setup { is_hybrid: true, ..setup(ImpragMode::Fast) };
     let outing = ask(&passages(hybrid.clone())).await;
     let answer = outing.answer.unwrap();
-    // Chunk 3 is fourth here and first there; chunk 1 first here.
-    assert_eq!(outing.asked.last(), Some(&Asked::States(vec![3, 1])));
+    // Chunk 3 is fourth here and first there; what words found leads.
+    assert_eq!(outing.asked.last(), Some(&Asked::States(vec![3, 4])));
     assert_eq!(answer.retrieved[0].lexical, Some((0.5, 1)));
     assert_eq!(answer.retrieved[0].dense, Some((7.0, 4)));
     let trace = answer.imprag.unwrap();
     assert!(trace.is_hybrid);
-    assert_eq!((trace.scores, trace.best), (vec![Some(7.0), Some(9.0)], Some(9.0)));
+    assert_eq!((trace.scores, trace.best), (vec![Some(7.0), None], Some(9.0)));
     // Words alone are no fusion.
     let outing = ask_as(Control::Lexical, &passages(hybrid)).await;
     assert!(!outing.answer.unwrap().imprag.unwrap().is_hybrid);
