@@ -4,11 +4,7 @@
 use quartet_tests::{Home, models_are_installed, root, skip};
 use serde_json::Value;
 use std::fs;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
 
-/// Far longer than anything here takes: a test that hangs must end.
-const PATIENCE: Duration = Duration::from_secs(900);
 const TRAIN: [&str; 13] = [
     "train",
     "gag",
@@ -31,28 +27,6 @@ fn expert_is_installed() -> bool {
         models.iter().any(|model| model["name"] == "expert" && model["path"].is_string())
     });
     installed || skip::<()>("the model `expert` is absent; run `make models`").is_some()
-}
-
-/// Starts the training, kills it with all its workers once `file` is there.
-fn killed_at(home: &Home, collection: &str, file: &str) {
-    let started = Instant::now();
-    let mut child = home
-        .command()
-        .args(TRAIN)
-        .arg(collection)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program starts");
-    let path = home.path().join("training/job-2").join(file);
-    while !path.exists() {
-        assert!(started.elapsed() < PATIENCE, "no {}", path.display());
-        let ended = child.try_wait().expect("a child");
-        assert!(ended.is_none(), "it ended with {ended:?} before there was {file}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    child.kill().expect("SIGKILL");
-    let _ = child.wait();
 }
 
 fn lines(path: &str) -> Vec<String> {
@@ -90,9 +64,10 @@ fn an_expert_is_heard_where_it_knows_something_and_nowhere_else() {
     assert!(error["hint"].as_str().expect("a hint").contains("train gag"), "{error:#}");
 
     // Killed while the expert learns, and again while the base does.
-    killed_at(&home, "samples", "expert/trainer/stage-0");
-    killed_at(&home, "samples", "listening");
-    let trained = home.json(&[&TRAIN[..], &["samples"]].concat());
+    let train = [&TRAIN[..], &["samples"]].concat();
+    home.killed_at(&train, "training/job-2/expert/trainer/stage-0");
+    home.killed_at(&train, "training/job-2/listening");
+    let trained = home.json(&train);
     let report = &trained["gag"];
     assert_eq!(trained["kind"], "gag");
     assert_eq!(report["parameters"], 2_988_544 + 16, "the card's projector and mix");

@@ -116,7 +116,7 @@ fn passages_are_prepared_once_and_kept_in_step() {
     let whole = index(&home);
     is_whole(&whole);
     assert_eq!(whole, status(&home));
-    assert_eq!((&whole["mode"], &whole["tier"]), (&"fast".into(), &"untaught".into()));
+    assert_eq!((&whole["mode"], &whole["tier"]), (&"fast".into(), &"start".into()));
     assert_eq!(whole["layers"], serde_json::json!([7, 17]));
     let first = vectors(&home);
     assert_eq!(records(&first).len() as u64, passages);

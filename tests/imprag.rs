@@ -3,11 +3,7 @@
 
 use quartet_tests::{Home, models_are_installed};
 use serde_json::Value;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
 
-/// Far longer than anything here takes: a test that hangs must end.
-const PATIENCE: Duration = Duration::from_secs(900);
 const TRAIN: [&str; 14] = [
     "train",
     "imprag",
@@ -25,27 +21,6 @@ const TRAIN: [&str; 14] = [
     "samples",
 ];
 
-/// Starts the training and kills it with all its workers once `file` is there.
-fn killed_at(home: &Home, file: &str) {
-    let started = Instant::now();
-    let mut child = home
-        .command()
-        .args(TRAIN)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program starts");
-    let path = home.path().join("training/job-2").join(file);
-    while !path.exists() {
-        assert!(started.elapsed() < PATIENCE, "no {}", path.display());
-        let ended = child.try_wait().expect("a child");
-        assert!(ended.is_none(), "it ended with {ended:?} before there was {file}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    child.kill().expect("SIGKILL");
-    let _ = child.wait();
-}
-
 fn ask(home: &Home, question: &str) -> Value {
     home.json(&["ask", "--base", "small", "-c", "samples", "-m", "imprag", question])
 }
@@ -58,8 +33,8 @@ fn a_base_is_taught_to_retrieve_and_answers_with_pages() {
     let home = Home::new();
     let _ = home.json(&["import", "--collection", "samples", "assets/samples"]);
 
-    killed_at(&home, "assignment.json");
-    killed_at(&home, "trainer/stage-0");
+    home.killed_at(&TRAIN, "training/job-2/assignment.json");
+    home.killed_at(&TRAIN, "training/job-2/trainer/stage-0");
     let trained = home.json(&TRAIN);
     assert_eq!(trained["kind"], "imprag");
     let report = &trained["imprag"];
@@ -68,6 +43,8 @@ fn a_base_is_taught_to_retrieve_and_answers_with_pages() {
     assert_eq!(report["settings"]["last_layer"], 17, "{report:#}");
     assert!(report["reader"].is_null() && report["states"].is_null(), "T0 teaches no reader");
     assert_eq!(report["query"], report["passage"], "one adapter on both sides");
+    let start = report["start"].as_array().expect("adapters");
+    assert_eq!(start.len(), 1, "the heads that are shipped are below it");
     let results = report["retrieval"].as_array().expect("results");
     for retriever in ["implicit", "untrained", "lexical", "dense", "hybrid"] {
         let one = results.iter().find(|one| one["retriever"] == retriever).expect(retriever);

@@ -7,10 +7,7 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
-/// Far longer than anything here takes: a test that hangs must end.
-const PATIENCE: Duration = Duration::from_secs(600);
 const TRAIN: [&str; 9] =
     ["train", "expert", "--writer", "none", "--passages", "12", "--updates", "2", "--preset=quick"];
 
@@ -39,15 +36,7 @@ fn home_with_samples() -> Home {
 
 /// Waits for a file below the folder of the training under way.
 fn wait_for(home: &Home, child: &mut Child, name: &str) -> PathBuf {
-    let started = Instant::now();
-    let path = home.path().join("training/job-2").join(name);
-    while !path.exists() {
-        assert!(started.elapsed() < PATIENCE, "no {}", path.display());
-        let ended = child.try_wait().expect("a child");
-        assert!(ended.is_none(), "it ended with {ended:?} before there was {name}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    path
+    home.wait_for(child, &format!("training/job-2/{name}"))
 }
 
 fn number(value: &Value) -> f64 {

@@ -3,8 +3,12 @@
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+/// Far longer than anything here takes: a test that hangs must end.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// The root of the repository.
 #[must_use]
@@ -138,6 +142,35 @@ impl Home {
             String::from_utf8_lossy(&output.stderr)
         );
         parse(&output)
+    }
+
+    /// Starts the program and kills it, with all its workers, once `file` is in this folder.
+    ///
+    /// # Panics
+    /// As [`Home::wait_for`].
+    pub fn killed_at(&self, arguments: &[&str], file: &str) {
+        let mut command = self.command();
+        command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the program starts");
+        self.wait_for(&mut child, file);
+        child.kill().expect("SIGKILL");
+        let _ = child.wait();
+    }
+
+    /// Waits until the program has made `file` in this folder; returns where that is.
+    ///
+    /// # Panics
+    /// Where the program ends before, or takes far longer than anything in a test.
+    pub fn wait_for(&self, child: &mut Child, file: &str) -> PathBuf {
+        let started = Instant::now();
+        let path = self.path().join(file);
+        while !path.exists() {
+            assert!(started.elapsed() < PATIENCE, "no {}", path.display());
+            let ended = child.try_wait().expect("a child");
+            assert!(ended.is_none(), "it ended with {ended:?} before there was {file}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        path
     }
 
     /// Runs the program with `--json`, which must fail; returns its exit code and the error.

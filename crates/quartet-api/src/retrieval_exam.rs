@@ -7,7 +7,7 @@ use crate::models::write_atomically;
 use quartet_exam::{
     DocumentNames, RankedQuestion, RetrievalReport, gold_passages, parse_questions,
 };
-use quartet_library::{Embedder, SearchMode};
+use quartet_library::SearchMode;
 use quartet_methods::imprag::finding;
 use quartet_types::{AnswerEvent, ChunkId, EngineEvent, Error, Method, Result, SearchHit};
 use std::collections::{BTreeMap, HashSet};
@@ -102,7 +102,7 @@ impl Quartet {
             }
 
             let started = Instant::now();
-            let vector = embedder.embed(&[head(asked)], cancel).await?;
+            let vector = embedder.embed_questions(&[asked], cancel).await?;
             let embedding = started.elapsed().as_secs_f64();
             let mut words = Vec::new();
             for (retriever, mode) in [
@@ -144,11 +144,6 @@ impl Quartet {
         }
         Ok(report)
     }
-}
-
-/// What the embedder reads of a question, as when it is asked.
-fn head(question: &str) -> String {
-    question.chars().take(crate::answering::MOST_EMBEDDED_CHARACTERS).collect()
 }
 
 /// Time spent by each retriever, in seconds.

@@ -43,8 +43,10 @@ impl ImpragMode {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum ImpragTier {
-    /// Nothing: the general starting point as it is shipped, or the bare model.
+    /// Nothing: the bare model.
     Untaught,
+    /// Nothing on this collection: the general starting point as it is shipped.
+    Start,
     /// The retrieval heads: low-rank changes of the query and key projections of layer `b`, used
     /// for retrieval only. Minutes. Not the paper's method: the reader stays as it was.
     #[default]
@@ -67,6 +69,7 @@ impl ImpragTier {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Untaught => "untaught",
+            Self::Start => "start",
             Self::T0 => "t0",
             Self::T1q => "t1q",
             Self::T1 => "t1",
@@ -81,6 +84,9 @@ impl ImpragTier {
     pub fn in_words(self) -> &'static str {
         match self {
             Self::Untaught => "nothing was taught",
+            Self::Start => {
+                "the general starting point as it is shipped; nothing was taught on this collection"
+            }
             Self::T0 => {
                 "retrieval heads alone were taught; the reader is as it was: not the paper's method"
             }
@@ -227,8 +233,10 @@ pub struct ImpragReport {
     pub reader: Option<Sha256>,
     /// The adapter in force while passages are encoded for reading; the bare model where `None`.
     pub states: Option<Sha256>,
-    /// Whether it began at the starting point that is shipped.
-    pub from_start: bool,
+    /// Adapters of the shipped starting point that it was taught on top of, by digest: the
+    /// retriever, and where reading was taught as well the reader. Empty where it began with the
+    /// bare model. Once others are shipped, it is stale.
+    pub start: Vec<Sha256>,
     /// Numbers trained.
     pub parameters: u64,
     /// Training queries by format.
@@ -239,9 +247,6 @@ pub struct ImpragReport {
     pub hubs: (HubReport, HubReport),
     /// Raw best score below which the documents are taken not to hold the answer.
     pub threshold: Option<f32>,
-    /// Loss of the right answer in nats per token by what the reader was given: `retrieved`,
-    /// `oracle`, `random`, `hidden`.
-    pub reading: BTreeMap<String, f64>,
     /// The stages of training.
     pub stages: Vec<StageReport>,
     /// Wall time of each part of the work, in seconds.

@@ -10,8 +10,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Raised when the way texts are encoded changes.
 const VERSION: u32 = 1;
-/// Characters that the embedder looks at: no token is longer than one.
-const MOST_EMBEDDED: usize = 480;
 
 /// The model that encodes questions.
 pub(crate) enum Encoder {
@@ -80,9 +78,8 @@ impl Encoder {
                 Ok(vectors)
             }
             Self::Embedder(embedder, _) => {
-                let head = |text: &String| text.chars().take(MOST_EMBEDDED).collect();
-                let heads: Vec<String> = texts.iter().map(head).collect();
-                let values = embedder.embed(&heads, cancel).await?;
+                let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+                let values = embedder.embed_questions(&texts, cancel).await?;
                 Ok(values.chunks_exact(embedder.width()).map(<[f32]>::to_vec).collect())
             }
         }

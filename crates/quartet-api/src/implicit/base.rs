@@ -143,7 +143,7 @@ impl Quartet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quartet_types::{ImpragSettings, ImpragTier};
+    use quartet_types::ImpragSettings;
 
     fn base() -> Base {
         let heads = Heads { queries: 14, key_values: 2, length: 64 };
@@ -152,17 +152,7 @@ mod tests {
     }
 
     fn setup() -> Setup {
-        Setup {
-            settings: ImpragSettings::for_layers(24),
-            tier: ImpragTier::Untaught,
-            heads: base().heads,
-            query: Vec::new(),
-            passage: Vec::new(),
-            reader: Vec::new(),
-            states: Vec::new(),
-            threshold: None,
-            is_hybrid: false,
-        }
+        Setup::bare(ImpragSettings::for_layers(24), base().heads)
     }
 
     fn used(letter: &str, scale: f32) -> AdapterUse {

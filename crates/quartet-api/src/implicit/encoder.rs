@@ -1,7 +1,7 @@
 //! Passages through the engine: cut to length, then encoded.
 
 use crate::engine::{Engine, unexpected};
-use quartet_methods::imprag::template;
+use quartet_methods::imprag::fitting::{Fitted, Fitting};
 use quartet_types::{
     AdapterUse, EncodedPassages, EngineReply, EngineRequest, Error, ModelId, PassageRequest,
     PassageStore, PassageTexts, Result,
@@ -14,14 +14,6 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Encoder {
     engine: Arc<Engine>,
     model: ModelId,
-}
-
-/// A passage as it is encoded.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Fitted {
-    pub(crate) text: String,
-    /// Without a start token.
-    pub(crate) tokens: u32,
 }
 
 impl Encoder {
@@ -37,47 +29,28 @@ impl Encoder {
         self.engine.call(request, cancel, |_| {}).await
     }
 
-    /// Passages cut to fewer than `longest` tokens, so that a start token fits as well. What
-    /// every passage ends with stays.
+    /// Passages cut to fewer than `longest` tokens.
     pub(crate) async fn fit(
         &self,
-        texts: &[String],
+        texts: Vec<String>,
         longest: u32,
         cancel: &CancellationToken,
     ) -> Result<Vec<Fitted>> {
-        let most = longest.saturating_sub(1);
-        let counts = self.count(texts, cancel).await?;
-        let mut fitted = Vec::with_capacity(texts.len());
-        for (text, tokens) in texts.iter().zip(counts) {
-            let one = Fitted { text: text.clone(), tokens };
-            fitted.push(if tokens <= most { one } else { self.cut(one, most, cancel).await? });
+        let mut fitting = Fitting::new(texts, longest);
+        loop {
+            let open = fitting.open();
+            if open.is_empty() {
+                return Ok(fitting.done());
+            }
+            fitting.told(&self.count(open, cancel).await?);
         }
-        Ok(fitted)
     }
 
-    /// Takes words away from the end of a passage until it fits.
-    async fn cut(&self, whole: Fitted, most: u32, cancel: &CancellationToken) -> Result<Fitted> {
-        let terminator = template::passage("", None, "");
-        let mut body = whole.text.strip_suffix(&terminator).unwrap_or(&whole.text).to_owned();
-        let mut tokens = whole.tokens;
-        while tokens > most && !body.is_empty() {
-            // Nearly every token has more than one character, so this ends soon.
-            let over = (tokens - most) as usize;
-            let kept = body.chars().count().saturating_sub(over);
-            body = body.chars().take(kept).collect();
-            let end = body.rfind(' ').filter(|end| *end > 0 && body.len() - end < 40);
-            body.truncate(end.unwrap_or(body.len()));
-            let text = [format!("{}{terminator}", body.trim_end())];
-            tokens = self.count(&text, cancel).await?.first().copied().unwrap_or(0);
-        }
-        Ok(Fitted { text: format!("{}{terminator}", body.trim_end()), tokens })
-    }
-
-    async fn count(&self, texts: &[String], cancel: &CancellationToken) -> Result<Vec<u32>> {
-        let request =
-            EngineRequest::CountTokens { model: self.model.clone(), texts: texts.to_vec() };
+    async fn count(&self, texts: Vec<String>, cancel: &CancellationToken) -> Result<Vec<u32>> {
+        let asked = texts.len();
+        let request = EngineRequest::CountTokens { model: self.model.clone(), texts };
         match self.call(request, cancel).await? {
-            EngineReply::Counted(counts) if counts.len() == texts.len() => Ok(counts),
+            EngineReply::Counted(counts) if counts.len() == asked => Ok(counts),
             other => Err(unexpected(&other)),
         }
     }

@@ -3,7 +3,7 @@
 use super::records::{TextDigest, digest_of};
 use quartet_library::Library;
 use quartet_methods::imprag::template;
-use quartet_types::{ChunkId, CollectionId, Passage, Result};
+use quartet_types::{ChunkId, CollectionId, Result};
 use std::collections::BTreeMap;
 
 /// Every passage that can be found.
@@ -12,16 +12,11 @@ pub(crate) struct Live {
     texts: BTreeMap<ChunkId, (TextDigest, String)>,
 }
 
-/// A passage as it is encoded, before it is cut to length.
-pub(crate) fn text_of(passage: &Passage) -> String {
-    template::passage(&passage.title, passage.heading.as_deref(), &passage.text)
-}
-
 impl Live {
     /// Those of a collection.
     pub(super) async fn in_collection(library: &Library, collection: CollectionId) -> Result<Self> {
         let passages = library.all_passages(collection).await?;
-        Ok(Self::of(passages.iter().map(|one| (one.chunk, text_of(one))).collect()))
+        Ok(Self::of(passages.iter().map(|one| (one.chunk, template::filled(one))).collect()))
     }
 
     pub(super) fn of(texts: Vec<(ChunkId, String)>) -> Self {

@@ -1,7 +1,7 @@
 //! Encodes what has not been encoded yet: vectors, and in fast mode states as well.
 
 use super::base::{Base, same_adapters};
-use super::encoder::{Encoder, Fitted};
+use super::encoder::Encoder;
 use super::folder::Folder;
 use super::index::{self, Index};
 use super::live::Live;
@@ -9,6 +9,7 @@ use super::records::{self, Kind, TextDigest};
 use super::states::{Budget, StateFolder, bytes_of};
 use crate::keeping::OnProgress;
 use quartet_library::JobLease;
+use quartet_methods::imprag::fitting::Fitted;
 use quartet_methods::imprag::{Setup, template};
 use quartet_types::{
     AdapterUse, ChunkId, Error, ErrorCode, ImpragMode, JobProgress, PassageStore, ProgressUnit,
@@ -161,7 +162,7 @@ impl Maker<'_> {
             if vector || has_room {
                 let texts: Vec<String> = batch.iter().map(|one| one.text.clone()).collect();
                 let longest = self.setup.settings.longest;
-                let fitted = self.encoder.fit(&texts, longest, self.cancel).await?;
+                let fitted = self.encoder.fit(texts, longest, self.cancel).await?;
                 if state {
                     has_room = has_room && budget.make_room(self.estimate(&fitted));
                 }
@@ -247,8 +248,9 @@ impl Maker<'_> {
         }
     }
 
-    /// Encodes these passages for reading, whatever room there is, and notes it if nobody else
-    /// writes here: a state without a note is of use now and made again the next time.
+    /// Encodes these passages, which are cut to length, for reading, whatever room there is, and
+    /// notes it if nobody else writes here: a state without a note is of use now and made again
+    /// the next time.
     pub(super) async fn make_states(
         &self,
         passages: &[(ChunkId, TextDigest, String)],
@@ -256,8 +258,6 @@ impl Maker<'_> {
         let mut all = Vec::with_capacity(passages.len());
         for batch in passages.chunks(BATCH) {
             let texts: Vec<String> = batch.iter().map(|(_, _, text)| text.clone()).collect();
-            let fitted = self.encoder.fit(&texts, self.setup.settings.longest, self.cancel).await?;
-            let texts = fitted.into_iter().map(|one| one.text).collect();
             let (adapters, store) = (&self.setup.states, Some(self.store()));
             let encoded = self.encoder.encode(texts, adapters, None, store, self.cancel).await?;
             all.extend(encoded.stored);

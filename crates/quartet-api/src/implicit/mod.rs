@@ -9,6 +9,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `setup` | what a base was taught on a collection, and with which adapters |
+//! | `start` | what is shipped for a base, to begin with |
 //! | `base` | what vectors and states depend on: their keys |
 //! | `live` | the passages as they are now |
 //! | `records`, `index` | a file that is appended to; vectors in it |
@@ -26,6 +27,7 @@ mod live;
 mod making;
 mod records;
 mod setup;
+mod start;
 mod states;
 mod status;
 
@@ -37,22 +39,23 @@ use crate::models::InstalledModel;
 use async_trait::async_trait;
 pub(crate) use base::Base;
 pub(crate) use encoder::Encoder;
-pub(crate) use live::text_of;
-pub(crate) use setup::{Taught, starting_point};
+pub(crate) use setup::{AdapterFile, Taught};
+pub(crate) use start::starting_point;
 
 use folder::Folder;
 use index::Index;
 use live::Live;
 use making::{Maker, Place, Telling, lacking};
 use quartet_library::{Library, SearchMode};
-use quartet_methods::imprag::Setup;
+use quartet_methods::imprag::fitting::Fitted;
 use quartet_methods::imprag::vector::nearest;
+use quartet_methods::imprag::{Setup, template};
 use quartet_methods::{Implicit, States};
 use quartet_types::{
     ChunkId, Collection, CollectionId, Error, ErrorCode, JobProgress, Passage, PassageSource,
     PassageTexts, Result, SearchHit, StoredPassage,
 };
-use records::digest_of;
+use records::{TextDigest, digest_of};
 use sha2::Digest;
 use states::Budget;
 use std::collections::{BTreeMap, HashSet};
@@ -123,17 +126,15 @@ impl ImplicitPassages {
         };
         Ok(found.into_iter().filter_map(hit).collect())
     }
+}
 
-    /// Passages as texts, where none are to be kept.
-    async fn as_texts(&self, passages: &[&Passage], cancel: &CancellationToken) -> Result<States> {
-        let texts: Vec<String> = passages.iter().map(|passage| text_of(passage)).collect();
-        let fitted = self.encoder.fit(&texts, self.setup.settings.longest, cancel).await?;
-        let tokens = fitted.iter().map(|one| one.tokens).sum();
-        let texts: Vec<String> = fitted.into_iter().map(|one| one.text).collect();
-        let encoded = count(texts.len());
-        let source = PassageSource::Texts(PassageTexts { texts, together: false });
-        Ok(States { source, tokens, encoded, bytes: 0 })
-    }
+/// Passages as texts, where none are to be kept.
+fn as_texts(fitted: Vec<Fitted>, read: Vec<usize>) -> States {
+    let tokens = fitted.iter().map(|one| one.tokens).sum();
+    let texts: Vec<String> = fitted.into_iter().map(|one| one.text).collect();
+    let encoded = count(texts.len());
+    let source = PassageSource::Texts(PassageTexts { texts, together: false });
+    States { source, read, tokens, encoded, bytes: 0 }
 }
 
 fn count(number: usize) -> u32 {
@@ -174,21 +175,25 @@ impl Implicit for ImplicitPassages {
     }
 
     async fn states(&self, passages: &[&Passage], cancel: &CancellationToken) -> Result<States> {
+        let texts: Vec<String> = passages.iter().map(|passage| template::filled(passage)).collect();
+        let digests: Vec<TextDigest> = texts.iter().map(|text| digest_of(text)).collect();
+        // Also of those on disk: a state does not say how much of its passage is in it.
+        let fitted = self.encoder.fit(texts, self.setup.settings.longest, cancel).await?;
+        let both = passages.iter().zip(&fitted);
+        let read = both.map(|(passage, one)| template::bytes_read(passage, &one.text)).collect();
         if self.limit == 0 || passages.is_empty() {
-            return self.as_texts(passages, cancel).await;
+            return Ok(as_texts(fitted, read));
         }
         let states = &self.taught_place.states;
         let mut missing = Vec::new();
         let mut found: BTreeMap<ChunkId, StoredPassage> = BTreeMap::new();
-        for passage in passages {
-            let text = text_of(passage);
-            let digest = digest_of(&text);
+        for ((passage, one), digest) in passages.iter().zip(fitted).zip(digests) {
             let known = self.known().get(&passage.chunk).cloned();
             match known.filter(|_| self.live.has(passage.chunk, digest)) {
                 Some(state) if states.touch(&state.key) => {
                     found.insert(passage.chunk, state);
                 }
-                _ => missing.push((passage.chunk, digest, text)),
+                _ => missing.push((passage.chunk, digest, one.text)),
             }
         }
         if !missing.is_empty() {
@@ -210,13 +215,14 @@ impl Implicit for ImplicitPassages {
         let in_order: Vec<&StoredPassage> =
             passages.iter().filter_map(|passage| found.get(&passage.chunk)).collect();
         Ok(States {
+            read,
             tokens: in_order.iter().map(|state| state.tokens).sum(),
             bytes: in_order.iter().map(|state| state.bytes).sum(),
             encoded: count(missing.len()),
             source: PassageSource::Stored {
                 folder: states.path.clone(),
                 keys: in_order.iter().map(|state| state.key.clone()).collect(),
-                template: quartet_methods::imprag::template::VERSION.to_owned(),
+                template: template::VERSION.to_owned(),
             },
         })
     }

@@ -2,17 +2,46 @@
 
 use super::base::Base;
 use super::folder::Folder;
+use super::start::starting_point;
 use crate::Quartet;
 use crate::engine::unexpected;
-use quartet_gguf::sha256_of_bytes;
 use quartet_library::StoredArtefact;
 use quartet_methods::imprag::Setup;
 use quartet_types::{
     AdapterSource, AdapterUse, ArtefactKind, CollectionId, EngineReply, EngineRequest, Error,
     ErrorCode, ImpragReport, ImpragSettings, ImpragTier, Result, Sha256,
 };
-use serde::Deserialize;
+use std::fmt;
+use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
+
+/// Where the file of an adapter is.
+#[derive(Clone, PartialEq)]
+pub(crate) enum AdapterFile {
+    /// It was trained here.
+    Trained(PathBuf),
+    /// It is part of the program.
+    Shipped(&'static [u8]),
+}
+
+impl fmt::Debug for AdapterFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Trained(path) => formatter.debug_tuple("Trained").field(path).finish(),
+            Self::Shipped(bytes) => write!(formatter, "Shipped({} bytes)", bytes.len()),
+        }
+    }
+}
+
+impl AdapterFile {
+    /// For the engine.
+    fn source(&self) -> AdapterSource {
+        match self {
+            Self::Trained(path) => AdapterSource::File(path.clone()),
+            Self::Shipped(bytes) => AdapterSource::Bytes(bytes.to_vec()),
+        }
+    }
+}
 
 /// What a base was taught, with the files of its adapters.
 #[derive(Debug, Clone)]
@@ -29,60 +58,7 @@ pub(crate) struct Taught {
     pub(crate) states: Vec<AdapterUse>,
     pub(crate) threshold: Option<f32>,
     /// Every adapter that is used, and where it is.
-    pub(crate) files: Vec<(Sha256, AdapterSource)>,
-}
-
-/// The starting point that is shipped, and what it was made for.
-const START: &str = include_str!("../../../../assets/imprag/start.json");
-/// Its adapters, by name.
-const START_FILES: [(&str, &[u8]); 2] = [
-    ("retriever.gguf", include_bytes!("../../../../assets/imprag/retriever.gguf")),
-    ("reader.gguf", include_bytes!("../../../../assets/imprag/reader.gguf")),
-];
-
-/// `assets/imprag/start.json`.
-#[derive(Deserialize)]
-struct Start {
-    /// Digest of the base that it was trained through.
-    model_sha256: Sha256,
-    settings: ImpragSettings,
-    /// Files in force while queries and passage vectors are made.
-    retriever: Vec<String>,
-    /// Files in force while answers are written.
-    reader: Vec<String>,
-}
-
-/// What is shipped for a base: general retrieval heads and a reader; `None` for any other base.
-pub(crate) fn starting_point(base: &Sha256) -> Option<Taught> {
-    let start: Start = serde_json::from_str(START).ok()?;
-    if start.model_sha256 != *base {
-        return None;
-    }
-    let mut files: Vec<(Sha256, AdapterSource)> = Vec::new();
-    let mut take = |names: &[String]| -> Option<Vec<AdapterUse>> {
-        let mut used = Vec::new();
-        for name in names {
-            let (_, bytes) = START_FILES.iter().find(|(known, _)| known == name)?;
-            let adapter = sha256_of_bytes(bytes);
-            if !files.iter().any(|(known, _)| *known == adapter) {
-                files.push((adapter.clone(), AdapterSource::Bytes(bytes.to_vec())));
-            }
-            used.push(AdapterUse { adapter, scale: 1.0 });
-        }
-        Some(used)
-    };
-    let retriever = take(&start.retriever)?;
-    let reader = take(&start.reader)?;
-    Some(Taught {
-        settings: start.settings,
-        tier: ImpragTier::Untaught,
-        query: retriever.clone(),
-        passage: retriever,
-        reader,
-        states: Vec::new(),
-        threshold: None,
-        files,
-    })
+    pub(crate) files: Vec<(Sha256, AdapterFile)>,
 }
 
 impl Taught {
@@ -99,6 +75,13 @@ impl Taught {
             files: Vec::new(),
         }
     }
+
+    /// The adapters that something of this tier is taught on top of: it is of no use with
+    /// others.
+    pub(crate) fn under(&self, tier: ImpragTier) -> Vec<Sha256> {
+        let reader = if tier == ImpragTier::T3 { &self.reader[..] } else { &[] };
+        self.query.iter().chain(reader).map(|used| used.adapter.clone()).collect()
+    }
 }
 
 impl Quartet {
@@ -110,7 +93,7 @@ impl Quartet {
         &self,
         collection: CollectionId,
         base: &Base,
-    ) -> Result<(Setup, Vec<(Sha256, AdapterSource)>)> {
+    ) -> Result<(Setup, Vec<(Sha256, AdapterFile)>)> {
         let start = starting_point(&base.sha256);
         let stored = self.library.artefacts(Some(collection)).await?;
         let own = stored.iter().find_map(|one| {
@@ -125,10 +108,7 @@ impl Quartet {
             (None, None) => Taught::nothing(ImpragSettings::for_layers(base.layers)),
         };
         check(&taught.settings, base)?;
-        let mut settings = taught.settings;
-        if let Some(mode) = Folder::new(&self.paths.data, collection).mode() {
-            settings.mode = mode;
-        }
+        let settings = self.in_chosen_mode(collection, taught.settings);
         let setup = Setup {
             settings,
             tier: taught.tier,
@@ -147,6 +127,16 @@ impl Quartet {
         Ok((setup, taught.files))
     }
 
+    /// Settings in the mode that somebody chose for a collection; as they are where nobody did.
+    pub(crate) fn in_chosen_mode(
+        &self,
+        collection: CollectionId,
+        settings: ImpragSettings,
+    ) -> ImpragSettings {
+        let chosen = Folder::new(&self.paths.data, collection).mode();
+        ImpragSettings { mode: chosen.unwrap_or(settings.mode), ..settings }
+    }
+
     /// What an artefact adds to its beginning.
     fn taught(
         &self,
@@ -160,10 +150,10 @@ impl Quartet {
                 format!("ImpRAG on `{name}` is stale: what it began with is not shipped any more");
             Error::new(ErrorCode::Corrupt, message).hint("Run `quartet train imprag` again.")
         };
-        let mut taught = match (report.from_start, start) {
-            (true, Some(start)) => start,
-            (true, None) => return Err(stale()),
-            (false, _) => Taught::nothing(report.settings.clone()),
+        let mut taught = match start {
+            _ if report.start.is_empty() => Taught::nothing(report.settings.clone()),
+            Some(start) if start.under(report.tier) == report.start => start,
+            _ => return Err(stale()),
         };
         taught.settings = report.settings.clone();
         taught.tier = report.tier;
@@ -179,25 +169,36 @@ impl Quartet {
             role.push(AdapterUse { adapter: adapter.clone(), scale: 1.0 });
             if !taught.files.iter().any(|(known, _)| known == adapter) {
                 let file = folder.join(format!("{adapter}.gguf"));
-                taught.files.push((adapter.clone(), AdapterSource::File(file)));
+                taught.files.push((adapter.clone(), AdapterFile::Trained(file)));
             }
         }
         Ok(taught)
     }
 
-    /// Has the engine know adapters of a loaded base.
+    /// Has the engine know adapters of a loaded base; those it knows are not sent again.
     ///
     /// # Errors
     /// `Corrupt` for a file that is not the one trained; what the engine says.
     pub(crate) async fn take_adapters(
         &self,
         base: &Base,
-        files: &[(Sha256, AdapterSource)],
+        files: &[(Sha256, AdapterFile)],
         cancel: &CancellationToken,
     ) -> Result<()> {
-        for (adapter, source) in files {
-            let request =
-                EngineRequest::LoadAdapter { model: base.name.clone(), source: source.clone() };
+        if files.is_empty() {
+            return Ok(());
+        }
+        let request = EngineRequest::ListAdapters(base.name.clone());
+        let known = match self.engine.call(request, cancel, |_| {}).await? {
+            EngineReply::Adapters(known) => known,
+            other => return Err(unexpected(&other)),
+        };
+        for (adapter, file) in files {
+            if known.iter().any(|one| one.adapter == *adapter) {
+                continue;
+            }
+            let (model, source) = (base.name.clone(), file.source());
+            let request = EngineRequest::LoadAdapter { model, source };
             let loaded = match self.engine.call(request, cancel, |_| {}).await? {
                 EngineReply::AdapterLoaded(loaded) => loaded.adapter,
                 other => return Err(unexpected(&other)),
@@ -205,9 +206,9 @@ impl Quartet {
             if loaded != *adapter {
                 let message = "an adapter of ImpRAG is damaged: its file is not the one trained";
                 let error = Error::new(ErrorCode::Corrupt, message).hint("Train it again.");
-                return Err(match source {
-                    AdapterSource::File(path) => error.about_path(path),
-                    AdapterSource::Bytes(_) => error,
+                return Err(match file {
+                    AdapterFile::Trained(path) => error.about_path(path),
+                    AdapterFile::Shipped(_) => error,
                 });
             }
         }
@@ -249,7 +250,7 @@ mod tests {
         Base { name: "small".into(), sha256: digest(model), layers: 24, heads, engine }
     }
 
-    fn report(settings: ImpragSettings, from_start: bool) -> ImpragReport {
+    fn report(settings: ImpragSettings, start: Vec<Sha256>) -> ImpragReport {
         ImpragReport {
             settings,
             tier: ImpragTier::T3,
@@ -257,15 +258,34 @@ mod tests {
             passage: Some(digest("d")),
             reader: Some(digest("d")),
             states: None,
-            from_start,
+            start,
             parameters: 1,
             queries: Default::default(),
             retrieval: Vec::new(),
             hubs: Default::default(),
             threshold: Some(-3.5),
-            reading: Default::default(),
             stages: Vec::new(),
             seconds: Default::default(),
+        }
+    }
+
+    fn artefact(collection: CollectionId, report: ImpragReport) -> Artefact {
+        Artefact {
+            kind: ArtefactKind::Imprag,
+            collection,
+            collection_name: "pumps".to_owned(),
+            preset: Preset::Quick,
+            model: "small".to_owned(),
+            model_sha256: digest("f"),
+            writer: None,
+            fingerprint: String::new(),
+            adapter: digest("c"),
+            created_at: 0,
+            report: ExpertReport::default(),
+            gag: None,
+            imprag: Some(report),
+            iag: None,
+            stale: false,
         }
     }
 
@@ -287,26 +307,11 @@ mod tests {
         assert!(files.is_empty() && bare.query.is_empty());
 
         let put = async |report: ImpragReport| {
-            let artefact = Artefact {
-                kind: ArtefactKind::Imprag,
-                collection: collection.id,
-                collection_name: "pumps".to_owned(),
-                preset: Preset::Quick,
-                model: "small".to_owned(),
-                model_sha256: digest("f"),
-                writer: None,
-                fingerprint: String::new(),
-                adapter: digest("c"),
-                created_at: 0,
-                report: ExpertReport::default(),
-                gag: None,
-                imprag: Some(report),
-                stale: false,
-            };
+            let artefact = artefact(collection.id, report);
             quartet.library.put_artefact(&artefact, "imprag-1").await.unwrap();
         };
         let settings = ImpragSettings { first_layer: 6, ..ImpragSettings::for_layers(24) };
-        put(report(settings.clone(), false)).await;
+        put(report(settings.clone(), Vec::new())).await;
         let (taught, files) = quartet.setup_for(collection.id, &own).await.unwrap();
         assert_eq!((taught.tier, taught.threshold), (ImpragTier::T3, Some(-3.5)));
         assert_eq!(taught.settings, settings);
@@ -316,7 +321,7 @@ mod tests {
         let path = quartet.artefact_folder("imprag-1");
         let file = |letter: &str| {
             let name = format!("{}.gguf", digest(letter));
-            (digest(letter), AdapterSource::File(path.join(name)))
+            (digest(letter), AdapterFile::Trained(path.join(name)))
         };
         assert_eq!(files, [file("c"), file("d")], "each once");
         let (before, after) = (place(&bare), place(&taught));
@@ -333,15 +338,56 @@ mod tests {
         assert_eq!(chosen.settings.mode, ImpragMode::Quality);
 
         // Settings of another model are refused before anything is computed with them.
-        put(report(ImpragSettings { last_layer: 24, ..settings.clone() }, false)).await;
+        put(report(ImpragSettings { last_layer: 24, ..settings.clone() }, Vec::new())).await;
         let error = quartet.setup_for(collection.id, &own).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::Corrupt);
-        // What began at something that is not there any more is stale.
-        if starting_point(&own.sha256).is_none() {
-            put(report(settings, true)).await;
-            let error = quartet.setup_for(collection.id, &own).await.unwrap_err();
-            assert_eq!(error.code, ErrorCode::Corrupt);
-            assert!(error.hint.unwrap().contains("train imprag"));
-        }
+        // What began at something that is not shipped any more is stale, whatever else is.
+        put(report(settings.clone(), vec![digest("9")])).await;
+        let error = quartet.setup_for(collection.id, &own).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::Corrupt);
+        assert!(error.hint.unwrap().contains("train imprag"));
+    }
+
+    #[tokio::test]
+    async fn what_began_at_the_shipped_start_stacks_on_it_and_on_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().to_owned();
+        let paths = Paths { settings: data.join("config.toml"), models: Vec::new(), data };
+        let quartet = Quartet::open_at(paths, "quartet".into()).await.unwrap();
+        let collection = quartet.create_collection("pumps").await.unwrap();
+        let own = Base { sha256: super::super::start::model().unwrap(), ..base("f") };
+        let start = starting_point(&own.sha256).unwrap();
+        let (setup, files) = quartet.setup_for(collection.id, &own).await.unwrap();
+        assert_eq!((setup.tier, setup.tier.as_str()), (ImpragTier::Start, "start"));
+        assert_eq!((&setup.query, &setup.passage), (&start.query, &start.query));
+        assert_eq!((setup.reader, &files), (start.reader.clone(), &start.files));
+
+        let folder = quartet.artefact_folder("imprag-1");
+        let stored = |report: ImpragReport| StoredArtefact {
+            artefact: artefact(collection.id, report),
+            folder: "imprag-1".to_owned(),
+        };
+        let stack = |report: ImpragReport| {
+            let (one, start) = (stored(report.clone()), starting_point(&own.sha256));
+            quartet.taught(&one, &report, start)
+        };
+        let settings = start.settings.clone();
+        let both = start.under(ImpragTier::T3);
+        let whole = stack(report(settings.clone(), both.clone())).unwrap();
+        let used = |letter| AdapterUse { adapter: digest(letter), scale: 1.0 };
+        assert_eq!(whole.query, [start.query.clone(), vec![used("c")]].concat());
+        assert_eq!(whole.reader, [start.reader.clone(), vec![used("d")]].concat());
+        let last = whole.files.last().unwrap();
+        let file = folder.join(format!("{}.gguf", digest("d")));
+        assert_eq!(last, &(digest("d"), AdapterFile::Trained(file)));
+
+        // A reader that was taught needs the reader below it; heads alone do not.
+        let heads = ImpragReport { tier: ImpragTier::T0, ..report(settings.clone(), both) };
+        assert!(stack(heads).is_err());
+        let retriever = start.under(ImpragTier::T0);
+        let heads = ImpragReport { tier: ImpragTier::T0, ..report(settings.clone(), retriever) };
+        assert_eq!(stack(heads.clone()).unwrap().tier, ImpragTier::T0);
+        assert!(stack(ImpragReport { tier: ImpragTier::T3, ..heads }).is_err());
+        assert!(stack(report(settings, vec![digest("9")])).is_err());
     }
 }

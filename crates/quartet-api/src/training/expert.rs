@@ -12,7 +12,7 @@ use super::student::Student;
 use super::trainer::Trainer;
 use super::worker::{TrainerReply, TrainerRequest};
 use crate::Quartet;
-use crate::models::{InstalledModel, write_atomically};
+use crate::models::InstalledModel;
 use quartet_library::JobLease;
 use quartet_methods::Reader;
 use quartet_methods::expert::lessons::{held_out, running_text};
@@ -24,8 +24,6 @@ use quartet_types::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Questions asked from memory before and after, at most: quick, standard, thorough.
 const ASKED: [usize; 3] = [30, 80, 200];
@@ -135,6 +133,8 @@ impl Work<'_> {
             return Ok(snapshot);
         }
         let library = &self.quartet.library;
+        // Before what is read: what changes meanwhile makes it stale.
+        let fingerprint = library.fingerprint(self.collection.id).await?;
         let chunks = library.all_passages(self.collection.id).await?;
         let mut passages = to_study(library, chunks).await?;
         passages.truncate(self.request.passages.unwrap_or(usize::MAX));
@@ -149,11 +149,7 @@ impl Work<'_> {
             )
             .hint("Import more documents; training is worth its time from about 200 facts on."));
         }
-        let snapshot = Snapshot {
-            fingerprint: library.fingerprint(self.collection.id).await?,
-            held_out: held_out(&passages),
-            passages,
-        };
+        let snapshot = Snapshot { fingerprint, held_out: held_out(&passages), passages };
         self.folder.store("snapshot.json", &snapshot)?;
         Ok(snapshot)
     }
@@ -321,7 +317,6 @@ impl Work<'_> {
         adapter: Sha256,
         report: ExpertReport,
     ) -> Result<Artefact> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let artefact = Artefact {
             kind: ArtefactKind::Expert,
             collection: self.collection.id,
@@ -331,25 +326,16 @@ impl Work<'_> {
             model_sha256: assignment.training.base.sha256.clone(),
             writer: assignment.writer.clone(),
             fingerprint: snapshot.fingerprint.clone(),
-            adapter: adapter.clone(),
-            created_at: i64::try_from(now).unwrap_or(i64::MAX),
+            adapter,
+            created_at: 0,
             report,
             gag: None,
             imprag: None,
+            iag: None,
             stale: false,
         };
-        let short: String = adapter.0.chars().take(12).collect();
-        let name = format!("expert-{}-{short}", self.collection.id);
-        let folder: PathBuf = self.quartet.artefact_folder(&name);
-        std::fs::create_dir_all(&folder).map_err(|error| Error::from_io(&error, &folder))?;
         let from = &assignment.training.output;
-        std::fs::rename(from, folder.join("adapter.gguf"))
-            .map_err(|error| Error::from_io(&error, from))?;
-        let manifest = serde_json::to_vec_pretty(&artefact)
-            .map_err(|error| Error::internal(error.to_string()))?;
-        write_atomically(&folder.join("manifest.json"), &manifest)?;
-        self.quartet.replace_artefact(&artefact, &name).await?;
-        Ok(artefact)
+        self.quartet.keep_artefact(artefact, from, "adapter.gguf", &[]).await
     }
 }
 

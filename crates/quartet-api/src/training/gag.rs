@@ -15,7 +15,7 @@ use crate::Quartet;
 use crate::engine::BaseReader;
 use crate::experts::{BANK, Domain, Encoder, PROJECTOR, Panel, held_out_of_general, listener};
 use crate::keeping::OnProgress;
-use crate::models::write_atomically;
+use quartet_gguf::sha256_of_bytes;
 use quartet_library::{JobLease, StoredArtefact};
 use quartet_methods::expert::Exchange;
 use quartet_methods::gag::deviations;
@@ -30,9 +30,7 @@ use quartet_types::{
     RoutingReport, Sha256,
 };
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Questions that are scored, and of these answered, at most: quick, standard, thorough.
 const COMPARED: [(usize, usize); 3] = [(24, 12), (60, 30), (200, 120)];
@@ -375,11 +373,8 @@ impl GagWork<'_> {
         writer: Option<String>,
         report: GagReport,
     ) -> Result<Artefact> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let manifest = std::fs::read(training.output.join("manifest.json"))
             .map_err(|error| Error::from_io(&error, &training.output))?;
-        let digest = <sha2::Sha256 as sha2::Digest>::digest(&manifest);
-        let digest = Sha256(digest.iter().map(|byte| format!("{byte:02x}")).collect());
         let artefact = Artefact {
             kind: ArtefactKind::Gag,
             collection: self.collection.id,
@@ -389,31 +384,17 @@ impl GagWork<'_> {
             model_sha256: training.base.sha256.clone(),
             writer,
             fingerprint: snapshot.fingerprint.clone(),
-            adapter: digest.clone(),
-            created_at: i64::try_from(now).unwrap_or(i64::MAX),
+            adapter: sha256_of_bytes(&manifest),
+            created_at: 0,
             report: ExpertReport::default(),
             gag: Some(report),
             imprag: None,
+            iag: None,
             stale: false,
         };
-        let short: String = digest.0.chars().take(12).collect();
-        let name = format!("gag-{}-{short}", self.collection.id);
-        let folder: PathBuf = self.quartet.artefact_folder(&name);
-        std::fs::create_dir_all(&folder).map_err(|error| Error::from_io(&error, &folder))?;
-        let place = folder.join(PROJECTOR);
-        let _ = std::fs::remove_dir_all(&place);
-        std::fs::rename(&training.output, &place)
-            .map_err(|error| Error::from_io(&error, &training.output))?;
-        let json = |value: serde_json::Result<Vec<u8>>| {
-            value.map_err(|error| Error::internal(error.to_string()))
-        };
-        write_atomically(&folder.join(BANK), &json(serde_json::to_vec(bank))?)?;
-        write_atomically(
-            &folder.join("manifest.json"),
-            &json(serde_json::to_vec_pretty(&artefact))?,
-        )?;
-        self.quartet.replace_artefact(&artefact, &name).await?;
-        Ok(artefact)
+        let bank = serde_json::to_vec(bank).map_err(|error| Error::internal(error.to_string()))?;
+        let from = &training.output;
+        self.quartet.keep_artefact(artefact, from, PROJECTOR, &[(BANK, bank)]).await
     }
 }
 

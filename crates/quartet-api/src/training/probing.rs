@@ -4,12 +4,13 @@
 use crate::Quartet;
 use crate::engine::unexpected;
 use crate::implicit::{Base, Encoder};
-use quartet_library::{Embedder, SearchMode};
-use quartet_methods::imprag::template;
+use quartet_library::SearchMode;
+use quartet_methods::Reader;
 use quartet_methods::imprag::vector::{nearest, score};
+use quartet_methods::imprag::{Setup, finding};
 use quartet_types::{
-    AdapterSource, AdapterUse, ChunkId, CollectionId, EngineReply, EngineRequest, Error,
-    GenerationRequest, HubReport, ImpragSettings, Result, Sha256, Tap, TapPoint, TapRows, TapUse,
+    AdapterSource, AdapterUse, ChunkId, CollectionId, EngineEvent, EngineReply, EngineRequest,
+    HubReport, ImpragSettings, Result, Sha256,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -19,13 +20,13 @@ use tokio_util::sync::CancellationToken;
 const TOP: usize = 10;
 /// Passages that are encoded in one request.
 const AT_ONCE: usize = 16;
-/// Characters of a question that are embedded.
-const EMBEDDED_CHARACTERS: usize = 480;
 
 /// Who measures.
 pub(super) struct Probing<'a> {
     pub(super) quartet: &'a Quartet,
     pub(super) base: &'a Base,
+    /// The same, ready to read.
+    pub(super) reader: &'a dyn Reader,
     pub(super) settings: &'a ImpragSettings,
     pub(super) collection: CollectionId,
     /// Chunks of the passages, in order.
@@ -101,7 +102,7 @@ impl Probing<'_> {
         }
     }
 
-    /// Vectors of passages and inputs.
+    /// Vectors of passages, which are cut to length, and inputs.
     pub(super) async fn vectors(
         &self,
         texts: &[String],
@@ -110,12 +111,10 @@ impl Probing<'_> {
         passage: &[AdapterUse],
     ) -> Result<Vectors> {
         let encoder = Encoder::new(Arc::clone(&self.quartet.engine), self.base.name.clone());
-        let fitted = encoder.fit(texts, self.settings.longest, self.stop).await?;
         let mut passages = Vec::new();
-        for some in fitted.chunks(AT_ONCE) {
-            let texts = some.iter().map(|one| one.text.clone()).collect();
+        for some in texts.chunks(AT_ONCE) {
             let layer = Some(self.settings.first_layer);
-            let encoded = encoder.encode(texts, passage, layer, None, self.stop).await?;
+            let encoded = encoder.encode(some.to_vec(), passage, layer, None, self.stop).await?;
             passages.extend(encoded.passages.into_iter().flat_map(|one| one.key));
         }
         Ok(Vectors { passages, queries: self.queries(inputs, query).await? })
@@ -127,21 +126,14 @@ impl Probing<'_> {
         inputs: &[&str],
         adapters: &[AdapterUse],
     ) -> Result<Vec<Vec<f32>>> {
-        let tap =
-            Tap { point: TapPoint::Query, layer: self.settings.first_layer, stop_after: true };
+        let bare = Setup::bare(self.settings.clone(), self.base.heads);
+        let setup = Setup { query: adapters.to_vec(), ..bare };
         let mut vectors = Vec::with_capacity(inputs.len());
         for input in inputs {
-            let mut request =
-                GenerationRequest::new(self.base.name.clone(), template::prompt(input));
-            request.adapters = adapters.to_vec();
-            request.taps = vec![TapUse { tap: tap.clone(), rows: TapRows::PromptLast }];
-            let generation = match self.call(EngineRequest::Generate(request)).await? {
-                EngineReply::Generated(generation) => generation,
-                other => return Err(unexpected(&other)),
-            };
-            let read = generation.taps.first();
-            let read = read.ok_or_else(|| Error::internal("no tap was read"))?;
-            vectors.push(self.base.heads.query_vector(&read.values)?);
+            let mut quiet = |_: EngineEvent| {};
+            let query =
+                finding::query(input, &setup, true, self.reader, self.stop, &mut quiet).await?;
+            vectors.push(query.vector);
         }
         Ok(vectors)
     }
@@ -156,8 +148,7 @@ impl Probing<'_> {
         let embedder = self.quartet.embedder(self.stop).await?;
         let mut vectors = Vec::with_capacity(inputs.len());
         for input in inputs {
-            let head: String = input.chars().take(EMBEDDED_CHARACTERS).collect();
-            vectors.push(embedder.embed(&[head], self.stop).await?);
+            vectors.push(embedder.embed_questions(&[input], self.stop).await?);
         }
         let mut found = Vec::new();
         for (name, mode) in [

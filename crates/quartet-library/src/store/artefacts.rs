@@ -1,7 +1,7 @@
 //! What was trained: which files, made from what. The files themselves are not ours.
 
 use super::Library;
-use quartet_types::{Artefact, ArtefactKind, CollectionId, Error, Result};
+use quartet_types::{Artefact, CollectionId, Error, Result};
 use sqlx::Row;
 
 /// An artefact with the name of its folder.
@@ -27,7 +27,7 @@ impl Library {
         let old = sqlx::query(
             "DELETE FROM artefacts WHERE kind = ? AND collection_id = ? RETURNING folder",
         )
-        .bind(name(artefact.kind))
+        .bind(artefact.kind.as_str())
         .bind(artefact.collection.0)
         .fetch_all(&mut *transaction)
         .await
@@ -36,7 +36,7 @@ impl Library {
             "INSERT INTO artefacts (kind, collection_id, folder, manifest, created_at)
              VALUES (?, ?, ?, ?, ?)",
         )
-        .bind(name(artefact.kind))
+        .bind(artefact.kind.as_str())
         .bind(artefact.collection.0)
         .bind(folder)
         .bind(manifest)
@@ -75,13 +75,5 @@ impl Library {
             found.push(StoredArtefact { artefact, folder: row.get("folder") });
         }
         Ok(found)
-    }
-}
-
-fn name(kind: ArtefactKind) -> &'static str {
-    match kind {
-        ArtefactKind::Expert => "expert",
-        ArtefactKind::Gag => "gag",
-        ArtefactKind::Imprag => "imprag",
     }
 }

@@ -159,6 +159,7 @@ fn unanswered(
             search_ms: found.search_ms,
             ..ImpragTrace::default()
         }),
+        iag: None,
         prompt: String::new(),
     }
 }
@@ -178,7 +179,7 @@ fn replaces_search(control: Option<Control>) -> bool {
 struct Reading {
     passages: PassageUse,
     mode: ImpragMode,
-    /// Bytes of each passage's text.
+    /// Bytes of each passage's text that are read.
     bytes: Vec<usize>,
     /// Tokens of all passages.
     tokens: u32,
@@ -215,7 +216,8 @@ async fn reading(
     // A plain prompt has its passages one after another, whatever is on disk.
     if settings.mode == ImpragMode::Quality || reveals {
         let fitted = fit(chosen, settings.longest, ports.reader).await?;
-        let bytes = fitted.iter().map(|one| one.bytes).collect();
+        let read = chosen.iter().zip(&fitted);
+        let bytes = read.map(|(passage, one)| template::bytes_read(passage, &one.text)).collect();
         let tokens = fitted.iter().map(|one| one.tokens).sum();
         let texts = fitted.into_iter().map(|one| one.text).collect();
         return Ok(Reading {
@@ -238,7 +240,7 @@ async fn reading(
     Ok(Reading {
         passages: shown(states.source),
         mode: ImpragMode::Fast,
-        bytes: chosen.iter().map(|passage| passage.text.len()).collect(),
+        bytes: states.read,
         tokens: states.tokens,
         tokens_now: if is_read_now { states.tokens } else { 0 },
         encoded: states.encoded,

@@ -42,7 +42,7 @@ impl ImpragRecipe {
     #[must_use]
     pub fn new(tier: ImpragTier, preset: Preset) -> Self {
         let place = preset as usize;
-        let heads = matches!(tier, ImpragTier::T0 | ImpragTier::Untaught);
+        let heads = matches!(tier, ImpragTier::T0 | ImpragTier::Start | ImpragTier::Untaught);
         let warm_up = if heads { [60, 240, 800] } else { [12, 80, 600] };
         let distil = if heads { [0, 60, 200] } else { [0, 20, 150] };
         Self {
@@ -51,7 +51,7 @@ impl ImpragRecipe {
             batch: match tier {
                 ImpragTier::T3 => 4,
                 ImpragTier::T1 | ImpragTier::T1q => 16,
-                ImpragTier::T0 | ImpragTier::Untaught => 48,
+                ImpragTier::T0 | ImpragTier::Start | ImpragTier::Untaught => 48,
             },
             negatives: 2,
             rate: if heads { 1e-3 } else { 4e-4 },
@@ -69,7 +69,9 @@ impl ImpragRecipe {
     pub fn lora(&self, tier: ImpragTier, settings: &ImpragSettings, layers: usize) -> LoraPlan {
         let layer = settings.first_layer as usize;
         let (layers, heads_of) = match tier {
-            ImpragTier::T0 | ImpragTier::Untaught => (layer..layer + 1, Some(layer)),
+            ImpragTier::T0 | ImpragTier::Start | ImpragTier::Untaught => {
+                (layer..layer + 1, Some(layer))
+            }
             ImpragTier::T1 | ImpragTier::T1q => (layer.div_ceil(2)..layer + 1, Some(layer)),
             ImpragTier::T3 => (0..layers, None),
         };

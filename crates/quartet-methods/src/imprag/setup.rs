@@ -26,3 +26,21 @@ pub struct Setup {
     /// Whether words are searched as well, and both lists fused: not what the paper does.
     pub is_hybrid: bool,
 }
+
+impl Setup {
+    /// The bare model, taught nothing.
+    #[must_use]
+    pub fn bare(settings: ImpragSettings, heads: Heads) -> Self {
+        Self {
+            settings,
+            tier: ImpragTier::Untaught,
+            heads,
+            query: Vec::new(),
+            passage: Vec::new(),
+            reader: Vec::new(),
+            states: Vec::new(),
+            threshold: None,
+            is_hybrid: false,
+        }
+    }
+}

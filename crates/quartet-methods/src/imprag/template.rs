@@ -2,14 +2,14 @@
 //! a change here is a new [`VERSION`].
 
 use crate::rag::prompt::shorten;
-use crate::text::one_line;
-use quartet_types::{Prompt, Segment};
+use crate::text::{end_of_drawn, one_line};
+use quartet_types::{Passage, Prompt, Segment};
 
 /// Version of both templates; part of the key of everything derived.
 pub const VERSION: &str = "imprag.v1";
 /// What every passage ends with. The vector of a passage is that of its last token, which so is
 /// always the same one.
-const TERMINATOR: &str = " ##";
+pub(super) const TERMINATOR: &str = " ##";
 /// Characters of a title, at most: it helps to find a passage and should not displace its text.
 const TITLE_CHARACTERS: usize = 60;
 /// The same for a heading.
@@ -29,6 +29,24 @@ pub fn passage(title: &str, heading: Option<&str>, text: &str) -> String {
     whole.push_str(&one_line(text));
     whole.push_str(TERMINATOR);
     whole
+}
+
+/// The same for a passage of the library.
+#[must_use]
+pub fn filled(passage: &Passage) -> String {
+    self::passage(&passage.title, passage.heading.as_deref(), &passage.text)
+}
+
+/// How many bytes of a passage's own text are in `text`, which is [`filled`] and perhaps cut.
+#[must_use]
+pub fn bytes_read(passage: &Passage, text: &str) -> usize {
+    if text == filled(passage) {
+        return passage.text.len();
+    }
+    let nothing = self::passage(&passage.title, passage.heading.as_deref(), "");
+    let own = text.strip_suffix(TERMINATOR).unwrap_or(text);
+    let own = own.get(nothing.len() - TERMINATOR.len()..).unwrap_or_default();
+    end_of_drawn(&passage.text, own.chars().filter(|one| !one.is_whitespace()).count())
 }
 
 /// What is asked, as the paper's template has it (section 4.1): `Q: {input} A:`. The last token
@@ -63,6 +81,19 @@ mod tests {
         assert_eq!(text, "The Handbook > Lamps: Lit at dusk. ##");
         assert_eq!(passage("", None, "Lit."), "Lit. ##");
         assert!(passage(&"long ".repeat(50), None, "x").chars().count() < 80);
+    }
+
+    #[test]
+    fn what_was_read_is_counted_in_the_passage_itself() {
+        let mut one = crate::rag::tests::hit(1, "Lamps", 1, 0, "Lit\n\nat\u{200b} dusk. ").passage;
+        let whole = filled(&one);
+        assert_eq!(bytes_read(&one, &whole), one.text.len());
+        let before = whole.strip_suffix("dusk. ##").unwrap().trim_end();
+        let end = one.text.find('\u{200b}').unwrap();
+        assert_eq!(bytes_read(&one, &format!("{before} ##")), end);
+        assert_eq!(bytes_read(&one, " ##"), 0);
+        one.text.clear();
+        assert_eq!(bytes_read(&one, &filled(&one)), 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::engine::BaseReader;
 use crate::training::material::Material;
 use crate::training::pace::{Detail, Pace};
 use crate::training::plan::spread;
-use quartet_library::Embedder;
+use quartet_methods::Searcher;
 use quartet_methods::imprag::formats::rows_of;
 use quartet_methods::imprag::labels::{Labels, label};
 use quartet_methods::imprag::reading::ReadingRow;
@@ -20,8 +20,6 @@ const LABELLED: usize = 50;
 pub(super) const MEASURED: usize = 80;
 /// One in so many passages is only measured with, in formats made from it.
 const HELD_OUT_ONE_IN: usize = 8;
-/// Characters of a question that are embedded.
-const EMBEDDED_CHARACTERS: usize = 480;
 
 /// A query as it was made, before it is split into tokens.
 #[derive(Debug, Clone)]
@@ -107,18 +105,12 @@ impl ImpragWork<'_> {
         let answers: Vec<String> =
             made.iter().map(|one| format!(" {}{}", one.answer.trim(), template::STOP)).collect();
         let (prompts, answers) = (tokens.of(&prompts).await?, tokens.of(&answers).await?);
-        let embedder = self.quartet.embedder(stop).await?;
+        let searcher = self.quartet.searcher_of(self.collection.id, stop).await?;
         let mut labelled = Vec::with_capacity(made.len());
         for (at, (one, (prompt, answer))) in
             made.iter().zip(prompts.into_iter().zip(answers)).enumerate()
         {
-            let head: String = one.input.chars().take(EMBEDDED_CHARACTERS).collect();
-            let vector = embedder.embed(&[head], stop).await?;
-            let (hits, _) = self
-                .quartet
-                .library
-                .search(self.collection.id, &one.input, &vector, LABELLED)
-                .await?;
+            let (hits, _) = searcher.search(&one.input, LABELLED, stop).await?;
             let found: Vec<usize> =
                 hits.iter().filter_map(|hit| place_of.get(&hit.passage.chunk).copied()).collect();
             let how = match one.format.as_str() {
@@ -176,16 +168,6 @@ fn holder(passages: &[Passage], first: usize, answer: &str) -> usize {
     };
     let near = passages[first..].iter().take_while(same).position(|one| one.text.contains(answer));
     near.map_or(first, |offset| first + offset)
-}
-
-/// Cuts a passage before its terminator, so that a start token still fits.
-pub(super) fn shorten(tokens: &mut Vec<u32>, longest: usize) {
-    if let Some(&last) = tokens.last()
-        && tokens.len() >= longest
-    {
-        tokens.truncate(longest.saturating_sub(2));
-        tokens.push(last);
-    }
 }
 
 /// The base's own tokens.

@@ -2,6 +2,7 @@
 
 use super::material::MEASURED;
 use super::{Assignment, ImpragWork};
+use crate::engine::BaseReader;
 use crate::implicit::{Base, Taught};
 use crate::training::expert::small;
 use crate::training::pace::{Detail, Pace};
@@ -18,7 +19,7 @@ impl ImpragWork<'_> {
     /// What was taught, in the engine that serves it, against what it is compared with.
     pub(super) async fn measure(
         &self,
-        base: &Base,
+        (base, reader): (&Base, &BaseReader),
         start: Option<&Taught>,
         assignment: &Assignment,
         trained: &TrainedImprag,
@@ -29,6 +30,7 @@ impl ImpragWork<'_> {
         let probing = Probing {
             quartet: self.quartet,
             base,
+            reader,
             settings: &training.settings,
             collection: self.collection.id,
             chunks: &assignment.chunks,
@@ -69,13 +71,12 @@ impl ImpragWork<'_> {
             passage: digest(passage_is_own),
             reader: digest(is_whole),
             states: digest(is_whole),
-            from_start: assignment.from_start,
+            start: assignment.start.clone(),
             parameters: trained.parameters as u64,
             queries: assignment.learnt.clone(),
             retrieval: results(&ways, &assignment.measured),
             hubs: (bare.hubs(), taught.hubs()),
             threshold,
-            reading: BTreeMap::new(),
             stages: trained.stages.iter().map(report::stage).collect(),
             seconds: BTreeMap::new(),
         })

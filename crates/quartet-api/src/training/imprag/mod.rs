@@ -1,4 +1,8 @@
 //! `train imprag`: a base that retrieves from a collection by itself.
+//!
+//! Passages are read in training as the collection has them read in answers, alone or together
+//! (`quartet imprag mode`). It makes a difference to T3 only, which learns to read: the other
+//! tiers are judged by passages one at a time.
 
 mod material;
 mod measuring;
@@ -11,26 +15,26 @@ use super::trainer::Trainer;
 use super::worker::{TrainerReply, TrainerRequest};
 use crate::Quartet;
 use crate::engine::BaseReader;
-use crate::implicit::{Base, Taught};
+use crate::implicit::{AdapterFile, Base, Encoder, Taught};
 use crate::keeping::OnProgress;
 use crate::models::write_atomically;
-use material::{Made, Tokens, shorten};
+use material::{Made, Tokens};
 use quartet_library::JobLease;
 use quartet_methods::imprag::reading::ReadingRow;
 use quartet_methods::imprag::recipe::ImpragRecipe;
+use quartet_methods::imprag::template;
 use quartet_methods::imprag::training::{
     DISTILLING, ImpragTraining, JUDGING, TrainedImprag, TrainingQuery, WARMING_UP,
 };
 use quartet_train::Source;
 use quartet_types::{
-    AdapterSource, AdapterUse, Artefact, ArtefactKind, ChunkId, Collection, Error, ExpertReport,
-    ImpragReport, ImpragTier, Passage, Result, Sha256,
+    AdapterUse, Artefact, ArtefactKind, ChunkId, Collection, Error, ExpertReport, ImpragReport,
+    ImpragTier, Passage, Result, Sha256,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What the trainer is asked, and what is measured afterwards.
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,7 +47,8 @@ struct Assignment {
     /// What is measured: format, input and right passages.
     measured: Vec<(String, String, Vec<usize>)>,
     writer: Option<String>,
-    from_start: bool,
+    /// Adapters of the starting point that it is taught on top of.
+    start: Vec<Sha256>,
 }
 
 /// A training under way.
@@ -77,11 +82,11 @@ impl ImpragWork<'_> {
                 made
             }
         };
-        let (trained, foretold) = self.train(&assignment, &pace).await?;
+        let trained = self.train(&assignment, &pace).await?;
         pace.begin(INDEXING, 0);
-        let report = self.measure(&base, start.as_ref(), &assignment, &trained, &pace).await?;
+        let both = (&base, &reader);
+        let report = self.measure(both, start.as_ref(), &assignment, &trained, &pace).await?;
         pace.end();
-        let _ = foretold;
         self.keep(&base, &assignment, ImpragReport { seconds: pace.spent(), ..report }).await
     }
 
@@ -105,8 +110,9 @@ impl ImpragWork<'_> {
         let taught: Vec<Passage> = snapshot.part(false).cloned().collect();
         let (material, writer) = study.study(&taught, pace).await?;
         let library = &self.quartet.library;
+        // Before what is read: what changes meanwhile makes it stale.
+        let fingerprint = library.fingerprint(self.collection.id).await?;
         let passages: Vec<Passage> = library.all_passages(self.collection.id).await?;
-        let texts: Vec<String> = passages.iter().map(crate::implicit::text_of).collect();
         let bodies: Vec<String> = passages.iter().map(|one| one.text.clone()).collect();
         let (mut learnt, mut held_out) = self.queries(&material, &passages);
         self.few(&mut learnt, &mut held_out);
@@ -116,11 +122,13 @@ impl ImpragWork<'_> {
             || quartet_types::ImpragSettings::for_layers(base.layers),
             |start| start.settings.clone(),
         );
+        let settings = self.quartet.in_chosen_mode(self.collection.id, settings);
+        let encoder = Encoder::new(Arc::clone(&self.quartet.engine), base.name.clone());
+        let texts: Vec<String> = passages.iter().map(template::filled).collect();
+        let fitted = encoder.fit(texts, settings.longest, self.lease.stop()).await?;
+        let texts: Vec<String> = fitted.into_iter().map(|one| one.text).collect();
         let tokens = Tokens { reader };
-        let mut passage_tokens = tokens.of(&texts).await?;
-        for tokens in &mut passage_tokens {
-            shorten(tokens, settings.longest as usize);
-        }
+        let passage_tokens = tokens.of(&texts).await?;
         let labelled = self.label(&learnt, &passages, &bodies, &tokens, pace).await?;
         let measured = self.label(&held_out, &passages, &bodies, &tokens, pace).await?;
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
@@ -133,23 +141,25 @@ impl ImpragWork<'_> {
             ImpragTier::T3 => self.reading_rows(&passages, &tokens).await?,
             _ => Vec::new(),
         };
-        let training =
-            self.training(base, settings, start, (passage_tokens, labelled, measured), rows)?;
+        let data =
+            Source { name: self.collection.name.clone(), sha256: Sha256(fingerprint.clone()) };
+        let all = (passage_tokens, labelled, measured);
+        let training = self.training((base, data), settings, start, all, rows)?;
         Ok(Assignment {
-            fingerprint: library.fingerprint(self.collection.id).await?,
+            fingerprint,
             chunks: passages.iter().map(|one| one.chunk).collect(),
             texts,
             training,
             learnt: counts,
             measured: measured_rows,
             writer,
-            from_start: start.is_some(),
+            start: start.map_or_else(Vec::new, |start| start.under(self.request.tier)),
         })
     }
 
     fn training(
         &self,
-        base: &Base,
+        (base, data): (&Base, Source),
         settings: quartet_types::ImpragSettings,
         start: Option<&Taught>,
         (passages, queries, held_out): (Vec<Vec<u32>>, Vec<TrainingQuery>, Vec<TrainingQuery>),
@@ -170,8 +180,8 @@ impl ImpragWork<'_> {
                 .and_then(|start| start.files.iter().find(|(known, _)| *known == first.adapter));
             let Some((digest, source)) = found else { return Ok(None) };
             match source {
-                AdapterSource::File(path) => Ok(Some(path.clone())),
-                AdapterSource::Bytes(bytes) => {
+                AdapterFile::Trained(path) => Ok(Some(path.clone())),
+                AdapterFile::Shipped(bytes) => {
                     let path = self.folder.path().join(format!("{digest}.gguf"));
                     write_atomically(&path, bytes)?;
                     Ok(Some(path))
@@ -181,10 +191,7 @@ impl ImpragWork<'_> {
         Ok(ImpragTraining {
             model: path,
             base: Source { name: model.name.0.clone(), sha256 },
-            data: Source {
-                name: self.collection.name.clone(),
-                sha256: Sha256(format!("{}-{}", self.collection.id, queries.len())),
-            },
+            data,
             artefact: format!("ImpRAG \"{}\"", self.collection.name),
             retriever: file(start.map_or(&[], |start| &start.query))?,
             reader: file(start.map_or(&[], |start| &start.reader))?,
@@ -210,11 +217,7 @@ impl ImpragWork<'_> {
         })
     }
 
-    async fn train(
-        &self,
-        assignment: &Assignment,
-        pace: &Pace<'_>,
-    ) -> Result<(TrainedImprag, Option<f64>)> {
+    async fn train(&self, assignment: &Assignment, pace: &Pace<'_>) -> Result<TrainedImprag> {
         let training = &assignment.training;
         let stages = [
             (WARMING_UP.to_owned(), training.warm_up.steps),
@@ -224,7 +227,7 @@ impl ImpragWork<'_> {
         let trainer = Trainer { quartet: self.quartet, stop: self.lease.stop() };
         let request = TrainerRequest::Retrieve(Box::new(training.clone()));
         match trainer.follow(request, &stages, pace).await? {
-            (TrainerReply::Retrieved(trained), foretold) => Ok((trained, foretold)),
+            (TrainerReply::Retrieved(trained), _) => Ok(trained),
             _ => Err(Error::internal("nothing was trained")),
         }
     }
@@ -236,7 +239,6 @@ impl ImpragWork<'_> {
         assignment: &Assignment,
         report: ImpragReport,
     ) -> Result<Artefact> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let digest = report.query.clone().ok_or_else(|| Error::internal("no adapter"))?;
         let artefact = Artefact {
             kind: ArtefactKind::Imprag,
@@ -248,23 +250,14 @@ impl ImpragWork<'_> {
             writer: assignment.writer.clone(),
             fingerprint: assignment.fingerprint.clone(),
             adapter: digest.clone(),
-            created_at: i64::try_from(now).unwrap_or(i64::MAX),
+            created_at: 0,
             report: ExpertReport::default(),
             gag: None,
             imprag: Some(report),
+            iag: None,
             stale: false,
         };
-        let short: String = digest.0.chars().take(12).collect();
-        let name = format!("imprag-{}-{short}", self.collection.id);
-        let folder = self.quartet.artefact_folder(&name);
-        std::fs::create_dir_all(&folder).map_err(|error| Error::from_io(&error, &folder))?;
-        let from = &assignment.training.output;
-        std::fs::rename(from, folder.join(format!("{digest}.gguf")))
-            .map_err(|error| Error::from_io(&error, from))?;
-        let manifest = serde_json::to_vec_pretty(&artefact)
-            .map_err(|error| Error::internal(error.to_string()))?;
-        write_atomically(&folder.join("manifest.json"), &manifest)?;
-        self.quartet.replace_artefact(&artefact, &name).await?;
-        Ok(artefact)
+        let (from, name) = (&assignment.training.output, format!("{digest}.gguf"));
+        self.quartet.keep_artefact(artefact, from, &name, &[]).await
     }
 }
