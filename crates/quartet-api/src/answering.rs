@@ -3,14 +3,15 @@
 use crate::Quartet;
 use crate::engine::{BaseReader, EngineEmbedder};
 use async_trait::async_trait;
-use quartet_library::{Embedder, Library};
+use quartet_library::Library;
 use quartet_methods::{
-    Experts, Implicit, NoExperts, NoImplicit, Options, Ports, Question, Reader, Searcher,
+    Experts, Imagination, Implicit, NoExperts, NoImagination, NoImplicit, Options, Ports, Question,
+    Reader, Searcher,
 };
 use quartet_types::{
-    Answer, AnswerEvent, CollectionId, Contestant, EngineEvent, Error, ErrorCode, JobProgress,
-    Method, ModelDescription, Result, RouteChoice, RouteCorrection, RouteScore, SearchHit,
-    SearchTrace,
+    Answer, AnswerEvent, CollectionId, Contestant, Control, EngineEvent, Error, ErrorCode, IagMode,
+    JobProgress, Method, ModelDescription, Result, RouteChoice, RouteCorrection, RouteScore,
+    SearchHit, SearchTrace,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -33,6 +34,8 @@ pub struct AskRequest {
     pub abstain: bool,
     /// For GAG: the route a person chose; `None` leaves it to the router.
     pub route: Option<RouteChoice>,
+    /// For IAG: what stands in the prompt besides the question.
+    pub imagine: IagMode,
 }
 
 /// The search over one collection, as the methods see it.
@@ -61,9 +64,7 @@ impl Searcher for CollectionSearcher {
         cancel: &CancellationToken,
     ) -> Result<(Vec<SearchHit>, SearchTrace)> {
         let started = Instant::now();
-        // The embedder reads a few hundred tokens; the words beyond still count in BM25.
-        let head: String = question.chars().take(MOST_EMBEDDED_CHARACTERS).collect();
-        let vector = self.embedder.embed(&[head], cancel).await?;
+        let vector = self.embedder.embed_questions(&[question], cancel).await?;
         let embed_ms = started.elapsed().as_secs_f64() * 1000.0;
         let (hits, mut trace) =
             self.library.search(self.collection, question, &vector, limit).await?;
@@ -71,10 +72,6 @@ impl Searcher for CollectionSearcher {
         Ok((hits, trace))
     }
 }
-
-/// A question's vector is made from this much of it: no token is longer than a character, so
-/// this always fits the embedder, and no honest question is longer.
-pub(crate) const MOST_EMBEDDED_CHARACTERS: usize = 480;
 
 /// Stands in for the search where the method has no use for documents.
 pub(crate) struct NoDocuments;
@@ -97,10 +94,13 @@ pub struct Answering {
     searcher: Box<dyn Searcher>,
     experts: Box<dyn Experts>,
     implicit: Box<dyn Implicit>,
+    imagination: Box<dyn Imagination>,
     /// What answers by experts depend on.
     experts_key: String,
     /// What answers by implicit queries depend on.
     implicit_key: String,
+    /// What answers by imagination depend on.
+    imagination_key: String,
     options: Options,
 }
 
@@ -114,7 +114,9 @@ impl Answering {
     /// Prompts, budgets and calibration in one line: answers of another recipe are others.
     #[must_use]
     pub fn recipe(&self) -> String {
-        format!("{} {} {}", self.options.recipe(), self.experts_key, self.implicit_key)
+        let Self { experts_key, implicit_key, imagination_key, .. } = self;
+        let recipe = self.options.recipe();
+        format!("{recipe} {experts_key} {implicit_key} {imagination_key}")
     }
 
     /// With a route that a person chose.
@@ -124,13 +126,33 @@ impl Answering {
         self
     }
 
+    /// With what IAG is to put into the prompt.
+    #[must_use]
+    pub fn imagining(mut self, mode: IagMode) -> Self {
+        self.options.imagine = mode;
+        self
+    }
+
     pub(crate) fn ports(&self) -> Ports<'_> {
         Ports {
             reader: &self.reader,
             searcher: &*self.searcher,
             experts: &*self.experts,
             implicit: &*self.implicit,
+            imagination: &*self.imagination,
         }
+    }
+
+    /// The ports of a method. What imagines is not given the search, unless it is to squeeze what
+    /// is retrieved.
+    fn ports_of(&self, method: Method, options: &Options) -> Ports<'_> {
+        let ports = self.ports();
+        let retrieves =
+            options.imagine == IagMode::Retrieved || options.control == Some(Control::Retrieved);
+        if method == Method::Iag && !retrieves {
+            return Ports { searcher: &NoDocuments, ..ports };
+        }
+        ports
     }
 
     /// Answers one question.
@@ -178,7 +200,7 @@ impl Answering {
             evidence: evidence.to_vec(),
             ..self.options.clone()
         };
-        let ports = self.ports();
+        let ports = self.ports_of(contestant.method, &options);
         quartet_methods::answer(contestant.method, question, &ports, &options, cancel, sink).await
     }
 
@@ -196,7 +218,7 @@ impl Answering {
     ) -> Result<Option<f64>> {
         let options = Options { control: contestant.control, ..self.options.clone() };
         let question = Question::fresh(question);
-        let ports = self.ports();
+        let ports = self.ports_of(contestant.method, &options);
         quartet_methods::likelihood(contestant.method, &question, answers, &ports, &options, cancel)
             .await
     }
@@ -217,9 +239,6 @@ impl Quartet {
         cancel: &CancellationToken,
         sink: &mut (dyn FnMut(AnswerEvent) + Send),
     ) -> Result<Answering> {
-        for &method in methods {
-            quartet_methods::check_built(method)?;
-        }
         // GAG answers without documents: it is not even given a search.
         let searches = |method: &Method| !matches!(method, Method::None | Method::Gag);
         let searcher: Box<dyn Searcher> = if methods.iter().any(searches) {
@@ -239,7 +258,42 @@ impl Quartet {
             Options { abstain, route_margin: self.settings.route_margin, ..Options::default() };
         let (implicit, implicit_key) =
             self.implicit_for(methods, collection, &reader, cancel, sink).await?;
-        Ok(Answering { reader, searcher, experts, implicit, experts_key, implicit_key, options })
+        let (imagination, imagination_key) =
+            self.imagination_for(methods, collection, &reader, cancel).await?;
+        Ok(Answering {
+            reader,
+            searcher,
+            experts,
+            implicit,
+            imagination,
+            experts_key,
+            implicit_key,
+            imagination_key,
+            options,
+        })
+    }
+
+    /// Imagination, where a method uses it, and what its answers depend on. That nothing was
+    /// trained is told to that method alone, so that others can still answer.
+    async fn imagination_for(
+        &self,
+        methods: &[Method],
+        collection: &str,
+        reader: &BaseReader,
+        cancel: &CancellationToken,
+    ) -> Result<(Box<dyn Imagination>, String)> {
+        if !methods.contains(&Method::Iag) {
+            return Ok((Box::new(NoImagination::default()), String::new()));
+        }
+        let collection = self.find_collection(collection).await?;
+        match self.imagination(&collection, reader, cancel).await {
+            Ok(made) => {
+                let key = made.key();
+                Ok((Box::new(made), key))
+            }
+            Err(error) if error.code == ErrorCode::Cancelled => Err(error),
+            Err(error) => Ok((Box::new(NoImagination(error)), String::new())),
+        }
     }
 
     /// Implicit queries, where a method makes them, and what their answers depend on. Passages
@@ -404,7 +458,8 @@ impl Quartet {
                 &mut |event| sink(first, event),
             )
             .await?
-            .with_route(request.route);
+            .with_route(request.route)
+            .imagining(request.imagine);
         let mut answers = Vec::new();
         for &method in methods {
             let answer = answering

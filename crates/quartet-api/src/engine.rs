@@ -8,8 +8,8 @@ use quartet_library::Embedder;
 use quartet_llm::EngineProtocol;
 use quartet_methods::Reader;
 use quartet_types::{
-    Device, EngineEvent, EngineReply, EngineRequest, Error, Generation, GenerationRequest,
-    LoadRequest, ModelDescription, ModelId, Prompt, Result,
+    AdapterUse, Device, EngineEvent, EngineReply, EngineRequest, Error, Generation,
+    GenerationRequest, LoadRequest, ModelDescription, ModelId, Prompt, Result,
 };
 use quartet_worker::{CallOptions, Supervisor, WorkerCommand};
 use std::collections::BTreeMap;
@@ -21,6 +21,10 @@ const EMBEDDER_CONTEXT: u32 = 512;
 
 /// Texts that are split into tokens in one request.
 const TEXTS_AT_ONCE: usize = 256;
+/// Stands for bytes that are no whole character.
+const BROKEN: char = '\u{fffd}';
+/// Tokens that a character, or two that share a token, may be spread over.
+const TOKENS_OF_A_CHARACTER: usize = 6;
 
 /// The engine worker and what it needs to load a model.
 pub(crate) struct Engine {
@@ -148,6 +152,43 @@ impl BaseReader {
         Ok(all)
     }
 
+    /// Lists of tokens as text, each by itself.
+    async fn texts(&self, tokens: Vec<Vec<u32>>) -> Result<Vec<String>> {
+        let model = self.model.name.clone();
+        let request = EngineRequest::Detokenise { model, tokens, special: false };
+        match self.engine.call(request, &CancellationToken::new(), |_| {}).await? {
+            EngineReply::Texts(texts) => Ok(texts),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The text of each token. Where one ends amid a character it is empty, and the one that
+    /// completes the character has it.
+    async fn pieces_of(&self, tokens: &[u32]) -> Result<Vec<String>> {
+        let mut pieces = self.texts(tokens.iter().map(|token| vec![*token]).collect()).await?;
+        let mut at = 0;
+        while at < pieces.len() {
+            if !pieces[at].contains(BROKEN) {
+                at += 1;
+                continue;
+            }
+            let longest = (pieces.len() - at).min(TOKENS_OF_A_CHARACTER);
+            let together = (2..=longest).map(|length| tokens[at..at + length].to_vec()).collect();
+            let whole = self.texts(together).await?;
+            let complete = whole.into_iter().enumerate().find(|(_, text)| !text.contains(BROKEN));
+            let Some((more, text)) = complete else {
+                // No character at all: it stays as it is shown.
+                at += 1;
+                continue;
+            };
+            let last = at + 1 + more;
+            pieces[at..last].fill(String::new());
+            pieces[last] = text;
+            at = last + 1;
+        }
+        Ok(pieces)
+    }
+
     /// The model with its file.
     pub(crate) fn installed(&self) -> &InstalledModel {
         &self.model
@@ -178,12 +219,18 @@ impl Reader for BaseReader {
         continuations: Vec<String>,
         cancel: &CancellationToken,
     ) -> Result<Vec<Vec<f32>>> {
-        let request = EngineRequest::Score {
-            model: self.model.name.clone(),
-            prompt,
-            continuations,
-            adapters: Vec::new(),
-        };
+        self.score_under(Vec::new(), prompt, continuations, cancel).await
+    }
+
+    async fn score_under(
+        &self,
+        adapters: Vec<AdapterUse>,
+        prompt: Prompt,
+        continuations: Vec<String>,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<Vec<f32>>> {
+        let model = self.model.name.clone();
+        let request = EngineRequest::Score { model, prompt, continuations, adapters };
         match self.engine.call(request, cancel, |_| {}).await? {
             EngineReply::Scored(scores) => Ok(scores),
             other => Err(unexpected(&other)),
@@ -192,6 +239,14 @@ impl Reader for BaseReader {
 
     async fn count_tokens(&self, texts: &[String]) -> Result<Vec<u32>> {
         self.engine.count(&self.model, texts).await
+    }
+
+    async fn pieces(&self, texts: &[String]) -> Result<Vec<Vec<String>>> {
+        let mut all = Vec::with_capacity(texts.len());
+        for tokens in self.tokens(texts).await? {
+            all.push(self.pieces_of(&tokens).await?);
+        }
+        Ok(all)
     }
 }
 
@@ -214,7 +269,23 @@ impl EngineEmbedder {
         let key = format!("{sha256}+{}", description.engine_build);
         Ok(Self { engine, model, description, key })
     }
+
+    /// Vectors of questions, one after another: of a long one that of its beginning, whose words
+    /// beyond still count in BM25.
+    pub(crate) async fn embed_questions(
+        &self,
+        questions: &[&str],
+        cancel: &CancellationToken,
+    ) -> Result<Vec<f32>> {
+        let head = |one: &&str| one.chars().take(MOST_EMBEDDED_CHARACTERS).collect();
+        let heads: Vec<String> = questions.iter().map(head).collect();
+        self.embed(&heads, cancel).await
+    }
 }
+
+/// A question's vector is made from this much of it: no token is longer than a character, so
+/// this always fits the embedder, and no honest question is longer.
+const MOST_EMBEDDED_CHARACTERS: usize = 480;
 
 #[async_trait]
 impl Embedder for EngineEmbedder {

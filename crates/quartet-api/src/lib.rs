@@ -33,6 +33,7 @@ mod doctor;
 mod engine;
 mod examining;
 mod experts;
+mod imagination;
 mod implicit;
 mod keeping;
 mod machine;
@@ -63,7 +64,7 @@ pub use quartet_types as types;
 pub use retrieval_exam::RetrievalRequest;
 pub use settings::Settings;
 pub use tokio_util::sync::CancellationToken;
-pub use training::{ExpertRequest, GagRequest, ImpragRequest, TrainRequest};
+pub use training::{ExpertRequest, GagRequest, IagRequest, ImpragRequest, TrainRequest};
 pub use workers::run_worker;
 
 use crate::answering::CollectionSearcher;
@@ -72,7 +73,7 @@ use crate::experts::Domain;
 use crate::models::ModelStore;
 use quartet_library::Library;
 use quartet_methods::gag::router::Bank;
-use quartet_types::{Error, FitEstimate, Result};
+use quartet_types::{CollectionId, Error, FitEstimate, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -215,7 +216,15 @@ impl Quartet {
         cancel: &CancellationToken,
     ) -> Result<CollectionSearcher> {
         let collection = self.find_collection(collection).await?;
+        self.searcher_of(collection.id, cancel).await
+    }
+
+    async fn searcher_of(
+        &self,
+        collection: CollectionId,
+        cancel: &CancellationToken,
+    ) -> Result<CollectionSearcher> {
         let embedder = self.embedder(cancel).await?;
-        Ok(CollectionSearcher::new(Arc::clone(&self.library), collection.id, embedder))
+        Ok(CollectionSearcher::new(Arc::clone(&self.library), collection, embedder))
     }
 }

@@ -42,6 +42,7 @@ pub(crate) async fn ask(
     };
     let request = AskRequest {
         route,
+        imagine: arguments.imagine.parse()?,
         question: arguments.question.clone(),
         method: arguments.method.parse()?,
         collection: arguments.collection.collection.clone(),
@@ -77,6 +78,7 @@ pub(crate) async fn compare(
         follow_up: false,
         abstain: true,
         route: None,
+        imagine: arguments.imagine.parse()?,
     };
     let mut view = AnswerView::new(output);
     let mut shown = None;
@@ -97,7 +99,12 @@ pub(crate) async fn compare(
         })
         .await?;
     output.result(&json!({ "answers": answers }), || {
-        format!("{}{}", crate::gag::saved(&answers), crate::imprag::sooner(&answers))
+        [
+            crate::gag::saved(&answers),
+            crate::imprag::sooner(&answers),
+            crate::iag::against(&answers),
+        ]
+        .concat()
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -224,6 +231,11 @@ impl AnswerView {
                 self.progress.clear();
                 self.output.text(&format!("(understood as: {})\n", render::clean(&question)));
             }
+            // Elsewhere the whole of it follows the answer.
+            AnswerEvent::Imagined(document, mode) if self.streams => {
+                self.progress.clear();
+                self.output.text(&crate::iag::imagined(&document, mode));
+            }
             AnswerEvent::Text(text) if self.streams => {
                 self.progress.clear();
                 self.streamed = true;
@@ -233,6 +245,7 @@ impl AnswerView {
             | AnswerEvent::Retrieved(_)
             | AnswerEvent::Routed(..)
             | AnswerEvent::Background(_)
+            | AnswerEvent::Imagined(..)
             | AnswerEvent::Finished(_) => {}
         }
     }

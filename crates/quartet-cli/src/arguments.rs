@@ -152,7 +152,7 @@ pub(crate) struct Search {
 pub(crate) struct Ask {
     /// The question.
     pub(crate) question: String,
-    /// How to answer: none, rag, gag, imprag (iag is to come).
+    /// How to answer: none, rag, gag, iag, imprag.
     #[arg(long, short, default_value = "rag")]
     pub(crate) method: String,
     #[command(flatten)]
@@ -174,6 +174,11 @@ pub(crate) struct Ask {
     /// For GAG: `general` or a collection, instead of leaving the route to the router.
     #[arg(long, value_name = "ROUTE")]
     pub(crate) route: Option<String>,
+    /// For IAG: what stands in the prompt besides the question. `own_document`: a short one that
+    /// the imagine model writes from the question alone; `closed_book`: nothing; `retrieved`:
+    /// passages of the collection, squeezed.
+    #[arg(long, default_value = "own_document", value_parser = ["closed_book", "own_document", "retrieved"])]
+    pub(crate) imagine: String,
 }
 
 #[derive(Debug, Args)]
@@ -187,6 +192,9 @@ pub(crate) struct Compare {
     pub(crate) collection: InCollection,
     #[command(flatten)]
     pub(crate) base: WithBase,
+    /// For IAG: what stands in the prompt besides the question.
+    #[arg(long, default_value = "own_document", value_parser = ["closed_book", "own_document", "retrieved"])]
+    pub(crate) imagine: String,
 }
 
 #[derive(Debug, Args)]
@@ -256,6 +264,8 @@ pub(crate) enum Trained {
     Gag(TrainGag),
     /// ImpRAG: a base model that retrieves from the collection by itself.
     Imprag(TrainImprag),
+    /// IAG: a model that imagines what the collection says, and weights made for each question.
+    Iag(TrainIag),
 }
 
 #[derive(Debug, Args)]
@@ -321,6 +331,28 @@ pub(crate) struct TrainImprag {
     /// Only so many updates per stage, to try it out.
     #[arg(long, value_name = "N")]
     pub(crate) updates: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainIag {
+    #[command(flatten)]
+    pub(crate) study: TrainExpert,
+    #[command(flatten)]
+    pub(crate) base: WithBase,
+    /// Who writes the imagined document: the small `expert` model, or the `base` itself.
+    #[arg(long, default_value = "expert", value_parser = ["expert", "base"])]
+    pub(crate) imaginer: String,
+    /// How a question becomes weights: a `hypernetwork`, or a `bank` of fixed adapters of which
+    /// it decides the strengths only (a restricted variant).
+    #[arg(long, default_value = "hypernetwork", value_parser = ["hypernetwork", "bank"])]
+    pub(crate) form: String,
+    /// Leave out a part, to see what it is worth: `distillation`, `feed_forward`, `document`
+    /// (among the features) or `cross_fit`.
+    #[arg(long, value_delimiter = ',', value_parser = ["distillation", "feed_forward", "document", "cross_fit"])]
+    pub(crate) without: Vec<String>,
+    /// As near to the paper and its code as a decoder allows.
+    #[arg(long)]
+    pub(crate) published: bool,
 }
 
 /// Questions that were sent elsewhere than the router would have.

@@ -2,10 +2,9 @@
 
 use crate::arguments::RouteChange;
 use crate::output::Output;
-use crate::render;
+use crate::{controls, render};
 use quartet_api::types::{
-    Answer, Artefact, ControlResult, GagReport, GagTrace, Interval, Method, Result, RouteChoice,
-    RouteScore,
+    Answer, Artefact, GagReport, GagTrace, Method, Result, RouteChoice, RouteScore,
 };
 use quartet_api::{CancellationToken, Quartet};
 use serde_json::json;
@@ -83,7 +82,7 @@ pub(crate) fn describe(artefact: &Artefact, report: &GagReport) -> String {
     );
     let _ = writeln!(text, "  against its controls on {} other wordings:", report.questions);
     for control in &report.controls {
-        let _ = writeln!(text, "    {}", line(control));
+        let _ = writeln!(text, "    {}", controls::line(control));
     }
     if let Some(oracle) = report.oracle {
         let _ = writeln!(text, "    loss  {oracle:.3} had the expert written the right answers");
@@ -95,34 +94,9 @@ pub(crate) fn describe(artefact: &Artefact, report: &GagReport) -> String {
         "  routing      {right} of {asked} questions come here, {general} of {everyday} everyday questions stay general ({} routes, {} prototypes)",
         report.routing.routes, report.routing.prototypes
     );
-    for option in &report.deviations {
-        let state = if option.on { "on " } else { "off" };
-        let _ = writeln!(text, "  {state} {}: {}", option.name, option.why);
-    }
-    for (part, seconds) in &report.seconds {
-        let _ = writeln!(text, "  {part:<24} {}", render::seconds(*seconds));
-    }
+    text.push_str(&controls::deviations(&report.deviations));
+    text.push_str(&controls::spent(&report.seconds));
     text
-}
-
-fn line(control: &ControlResult) -> String {
-    let interval = |one: Interval| format!("{:.3} [{:.3}, {:.3}]", one.value, one.low, one.high);
-    let metric = if control.metric == "nll" { "loss" } else { "F1" };
-    let verdict = match (control.is_beaten(), control.higher_is_better) {
-        (true, _) => "better",
-        (false, true) if control.difference.high < 0.0 => "worse",
-        (false, false) if control.difference.low > 0.0 => "worse",
-        _ => "no difference",
-    };
-    format!(
-        "{metric:<5} {} against {} {}: {:+.3} [{:+.3}, {:+.3}] {verdict}",
-        interval(control.method),
-        control.name.replace('_', " "),
-        interval(control.control),
-        control.difference.value,
-        control.difference.low,
-        control.difference.high
-    )
 }
 
 pub(crate) async fn routes(

@@ -22,6 +22,7 @@ pub(crate) fn trace(answer: &Answer, trace: &ImpragTrace) -> String {
     let mut text = String::new();
     let taught = match trace.tier {
         ImpragTier::Untaught => "untaught".to_owned(),
+        ImpragTier::Start => "as shipped, nothing taught on this collection".to_owned(),
         tier => format!("tier {}", tier.as_str()),
     };
     let (first, last) = trace.layers;

@@ -7,8 +7,10 @@
 mod answers;
 mod arguments;
 mod bench;
+mod controls;
 mod gag;
 mod housekeeping;
+mod iag;
 mod implicit;
 mod importing;
 mod imprag;

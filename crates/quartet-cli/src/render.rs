@@ -49,6 +49,9 @@ pub(crate) fn evidence(answer: &Answer) -> String {
     if let Some(trace) = &answer.imprag {
         text.push_str(&crate::imprag::trace(answer, trace));
     }
+    if let Some(trace) = &answer.iag {
+        text.push_str(&crate::iag::trace(answer, trace));
+    }
     let _ = write!(text, "  {}", cost(answer));
     text
 }

@@ -1,14 +1,16 @@
 //! `train` and `artefacts`.
 
 use crate::arguments::{self, Trained};
-use crate::gag;
 use crate::importing::remark_if_stopped;
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::render;
-use quartet_api::types::{Artefact, BeforeAfter, GagForm, GagOptions, ImpragReport, Result};
+use crate::{controls, gag, iag, render};
+use quartet_api::types::{
+    Artefact, BeforeAfter, GagForm, GagOptions, IagFeatures, IagForm, IagOptions, Imaginer,
+    ImpragReport, Result,
+};
 use quartet_api::{
-    CancellationToken, ExpertRequest, GagRequest, ImpragRequest, Quartet, TrainRequest,
+    CancellationToken, ExpertRequest, GagRequest, IagRequest, ImpragRequest, Quartet, TrainRequest,
 };
 use serde_json::json;
 use std::fmt::Write as _;
@@ -35,6 +37,7 @@ pub(crate) async fn train(
             TrainRequest::Gag(GagRequest { expert, base: gag.base.base.clone(), options })
         }
         Trained::Imprag(imprag) => TrainRequest::Imprag(imprag_request(imprag)?),
+        Trained::Iag(iag) => TrainRequest::Iag(iag_request(iag)?),
     };
     let progress = Progress::new(output.json);
     let result = quartet.train(&request, cancel, &|step| progress.update(step)).await;
@@ -52,6 +55,26 @@ fn imprag_request(imprag: &arguments::TrainImprag) -> Result<ImpragRequest> {
     request.study.writer.clone_from(&imprag.writer);
     request.study.updates = imprag.updates;
     Ok(request)
+}
+
+fn iag_request(iag: &arguments::TrainIag) -> Result<IagRequest> {
+    let mut options = if iag.published { IagOptions::published() } else { IagOptions::default() };
+    if iag.imaginer == "base" {
+        options.imaginer = Imaginer::Base;
+    }
+    if iag.form == "bank" {
+        options.form = IagForm::Bank;
+    }
+    for part in &iag.without {
+        match part.as_str() {
+            "distillation" => options.distillation = false,
+            "feed_forward" => options.feed_forward_rank = 0,
+            "document" => options.features = IagFeatures::Question,
+            _ => options.cross_fit = false,
+        }
+    }
+    let study = expert_request(&iag.study)?;
+    Ok(IagRequest { study, base: iag.base.base.clone(), options })
 }
 
 fn expert_request(expert: &arguments::TrainExpert) -> Result<ExpertRequest> {
@@ -119,6 +142,9 @@ fn describe(artefact: &Artefact) -> String {
     if let Some(report) = &artefact.imprag {
         return describe_imprag(artefact, report);
     }
+    if let Some(report) = &artefact.iag {
+        return iag::describe(artefact, report);
+    }
     let report = &artefact.report;
     let mut text = String::new();
     let _ = writeln!(
@@ -180,7 +206,11 @@ fn describe_imprag(artefact: &Artefact, report: &ImpragReport) -> String {
         text,
         "  trained      {} numbers on {queries} queries, {}",
         report.parameters,
-        if report.from_start { "from the shipped starting point" } else { "from the bare model" }
+        if report.start.is_empty() {
+            "from the bare model"
+        } else {
+            "from the shipped starting point"
+        }
     );
     let _ = writeln!(text, "  retrieval    recall@10 (MRR@10) on queries not trained:");
     let mut format = "";
@@ -206,8 +236,6 @@ fn describe_imprag(artefact: &Artefact, report: &ImpragReport) -> String {
         Some(threshold) => writeln!(text, "  no answer    below a best score of {threshold:.2}"),
         None => writeln!(text, "  no answer    scores do not tell what is not in the documents"),
     };
-    for (part, seconds) in &report.seconds {
-        let _ = writeln!(text, "  {part:<24} {}", render::seconds(*seconds));
-    }
+    text.push_str(&controls::spent(&report.seconds));
     text
 }

@@ -331,6 +331,34 @@ mod tests {
         assert_eq!(none["abstention_recall"].mean, Some(0.0));
     }
 
+    /// A mean is over every question, however many there are: those that were refused or went wrong
+    /// count too (IAG card, test 16).
+    #[test]
+    fn a_mean_is_over_all_questions() {
+        let lines: Vec<String> = (0..11)
+            .map(|at| format!(r#"{{"id":"{at}","question":"Q","answers":["red"]}}"#))
+            .collect();
+        let questions = parse_questions("f", &lines.join("\n")).unwrap();
+        let row = |(at, question): (usize, &ExamQuestion)| {
+            let given = match at {
+                0 => Ok(answer("red", vec![], vec![])),
+                1 => Err(Error::new(ErrorCode::WorkerDied, "gone")),
+                2 => Ok(refusal()),
+                3 => Ok(answer("", vec![], vec![])),
+                _ => Ok(answer("blue", vec![], vec![])),
+            };
+            QuestionResult::score(question, Method::Iag.into(), &given, &DocumentNames::default())
+        };
+        let rows = questions.iter().enumerate().map(row).collect();
+        let about = About { methods: vec![Method::Iag.into()], ..About::default() };
+        let report = Report::new(rows, about);
+        for metric in ["exact_match", "f1", "contains"] {
+            let estimate = report.methods["iag"][metric];
+            assert_eq!(estimate.n, 11, "{metric}");
+            assert!((estimate.mean.unwrap() - 1.0 / 11.0).abs() < 1e-12, "{metric}");
+        }
+    }
+
     #[test]
     fn formats_have_figures_of_their_own_where_there_are_several() {
         assert!(report().formats.is_empty());

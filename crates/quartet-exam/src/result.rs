@@ -319,6 +319,7 @@ pub(crate) mod tests {
             usage: Usage { tokens_read: 100, tokens_written: 5, bytes_read: 400 },
             gag: None,
             imprag: None,
+            iag: None,
             prompt: String::new(),
         }
     }

@@ -119,6 +119,7 @@ mod tests {
     fn normalisation_is_that_of_squad() {
         for (text, normal) in [
             ("The  Eiffel Tower.", "eiffel tower"),
+            ("The  U.S.!", "us"),
             ("An apple, a pear and THE plum!", "apple pear and plum"),
             ("1,175 crowns", "1175 crowns"),
             ("twenty-one", "twentyone"),
@@ -142,6 +143,22 @@ mod tests {
         assert!(f1("blue", &gold(&["red"])).abs() < 1e-12);
         assert!(f1("", &gold(&["red"])).abs() < 1e-12);
         assert!(f1("red", &[]).abs() < 1e-12);
+    }
+
+    /// The best alias counts, and saying nothing is no answer to anything (IAG card, test 15).
+    #[test]
+    fn the_best_of_several_gold_answers_counts() {
+        let names = gold(&["United States", "the U.S.", "USA"]);
+        assert!(exact_match("The  U.S.!", &names) > 0.5);
+        assert!(exact_match("usa", &names) > 0.5);
+        assert!(exact_match("United Kingdom", &names) < 0.5);
+        assert!((f1("United Kingdom", &names) - 0.5).abs() < 1e-12);
+        for nothing in ["", " ", "...", "the"] {
+            assert!(exact_match(nothing, &names) < 0.5, "{nothing:?}");
+            assert!(f1(nothing, &names) < 1e-12, "{nothing:?}");
+            assert!(contains(nothing, &names) < 0.5, "{nothing:?}");
+        }
+        assert!(exact_match("us", &[]) < 0.5, "without a gold answer nothing is right");
     }
 
     #[test]

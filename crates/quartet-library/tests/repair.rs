@@ -225,6 +225,7 @@ async fn answers_made_from_a_deleted_document_go_with_it() {
             usage: Usage::default(),
             gag: None,
             imprag: None,
+            iag: None,
             prompt: text,
         };
         let turn = library.add_turn(chat, question, false, None).await.unwrap();

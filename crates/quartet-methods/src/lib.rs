@@ -11,6 +11,7 @@
 //! | [`none`] | the base model alone: the control for every other method |
 //! | [`rag`] | retrieve, choose passages, quote them as data, answer |
 //! | [`gag`] | a domain expert thinks, the base answers |
+//! | [`iag`] | a document and weights are imagined for the question |
 //! | [`imprag`] | the base model's own layers retrieve and read |
 //! | [`expert`] | what a domain expert is taught and how |
 //! | [`follow_up`] | a question that leans on the conversation becomes a stand-alone one |
@@ -25,6 +26,7 @@ pub mod abstention;
 pub mod expert;
 pub mod follow_up;
 pub mod gag;
+pub mod iag;
 pub mod imprag;
 pub mod none;
 mod options;
@@ -40,7 +42,8 @@ mod writing;
 pub use abstention::Calibration;
 pub use options::Options;
 pub use ports::{
-    Experts, Implicit, NoExperts, NoImplicit, Ports, Reader, Searcher, States, Thought,
+    Experts, Imagination, Imagined, Implicit, NoExperts, NoImagination, NoImplicit, Ports, Reader,
+    Searcher, States, Thought,
 };
 pub use question::{Question, Turn};
-pub use run::{answer, check_built, likelihood};
+pub use run::{answer, likelihood};

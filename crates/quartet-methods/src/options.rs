@@ -3,7 +3,7 @@
 use crate::abstention::Calibration;
 use crate::imprag;
 use crate::rag::prompt::Template;
-use quartet_types::{Control, RouteChoice, Sampling};
+use quartet_types::{Control, IagMode, RouteChoice, Sampling};
 use std::sync::Arc;
 
 /// How answers are made.
@@ -32,6 +32,8 @@ pub struct Options {
     pub route_margin: f32,
     /// The route a person chose; `None` leaves it to the router.
     pub route: Option<RouteChoice>,
+    /// For IAG: what stands in the prompt besides the question.
+    pub imagine: IagMode,
     /// A part to take away, to see what it was worth.
     pub control: Option<Control>,
     /// Gold evidence of an exam's question, for the oracle control of ImpRAG.
@@ -50,6 +52,7 @@ impl Default for Options {
             calibration: Arc::new(Calibration::built_in()),
             route_margin: 0.0,
             route: None,
+            imagine: IagMode::default(),
             control: None,
             evidence: Vec::new(),
         }

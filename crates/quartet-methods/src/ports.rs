@@ -3,11 +3,13 @@
 
 use crate::gag::Listener;
 use crate::gag::memory::Memory;
+use crate::iag::Tuner;
 use crate::imprag::Setup;
 use async_trait::async_trait;
 use quartet_types::{
-    CollectionId, EngineEvent, Error, Generation, GenerationRequest, ModelDescription, Passage,
-    PassageSource, Prompt, Result, RouteScore, SearchHit, SearchTrace, Usage,
+    AdapterUse, CollectionId, EngineEvent, Error, ErrorCode, Generation, GenerationRequest,
+    ModelDescription, Passage, PassageSource, Prompt, Result, RouteScore, SearchHit, SearchTrace,
+    Sha256, Usage,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -33,8 +35,33 @@ pub trait Reader: Send + Sync {
         cancel: &CancellationToken,
     ) -> Result<Vec<Vec<f32>>>;
 
+    /// As [`Reader::score`], under adapters.
+    ///
+    /// # Errors
+    /// `NotSupported` where adapters cannot be put under a score.
+    async fn score_under(
+        &self,
+        adapters: Vec<AdapterUse>,
+        prompt: Prompt,
+        continuations: Vec<String>,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<Vec<f32>>> {
+        if adapters.is_empty() {
+            return self.score(prompt, continuations, cancel).await;
+        }
+        Err(Error::new(ErrorCode::NotSupported, "scores under adapters"))
+    }
+
     /// Number of tokens of each text, without special tokens.
     async fn count_tokens(&self, texts: &[String]) -> Result<Vec<u32>>;
+
+    /// Text of each token of each text, without special tokens; together they are the text. A
+    /// token that ends amid a character is empty, the one that completes it has it whole.
+    async fn pieces(&self, texts: &[String]) -> Result<Vec<Vec<String>>> {
+        let _ = texts;
+        let message = "this model does not show the text of its tokens";
+        Err(Error::new(ErrorCode::NotSupported, message))
+    }
 }
 
 /// The search over one collection.
@@ -168,6 +195,8 @@ pub trait Implicit: Send + Sync {
 pub struct States {
     /// For a request.
     pub source: PassageSource,
+    /// Bytes of each passage's own text that are in its state: fewer than it has, if it was cut.
+    pub read: Vec<usize>,
     /// Tokens of all passages.
     pub tokens: u32,
     /// How many had to be encoded.
@@ -216,6 +245,76 @@ impl Implicit for NoImplicit {
     }
 }
 
+/// A document that was imagined for a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Imagined {
+    /// The imagine model's own words.
+    pub text: String,
+    /// What it read and wrote.
+    pub usage: Usage,
+    /// Whether it was kept from an earlier time.
+    pub cached: bool,
+}
+
+/// What imagines for a base and a collection (IAG).
+#[async_trait]
+pub trait Imagination: Send + Sync {
+    /// How a question becomes weights.
+    ///
+    /// # Errors
+    /// `NotFound` where nothing was trained for this base and collection.
+    fn tuner(&self) -> Result<&Tuner>;
+
+    /// A document from the question alone. Reads no index.
+    async fn imagine(&self, question: &str, cancel: &CancellationToken) -> Result<Imagined>;
+
+    /// Has the engine know the adapter made for a question.
+    async fn take_adapter(&self, file: Vec<u8>, cancel: &CancellationToken) -> Result<Sha256>;
+
+    /// Has the engine forget it again.
+    async fn forget_adapter(&self, adapter: &Sha256) -> Result<()>;
+
+    /// The model that scores words when retrieved passages are squeezed.
+    ///
+    /// # Errors
+    /// As [`Imagination::tuner`].
+    fn scorer(&self) -> Result<&dyn Reader>;
+}
+
+/// Stands in where nothing imagines: tells whoever tries why.
+#[derive(Debug, Clone)]
+pub struct NoImagination(pub Error);
+
+impl Default for NoImagination {
+    /// For methods that have no use for it.
+    fn default() -> Self {
+        Self(Error::internal("a method without imagination used it"))
+    }
+}
+
+#[async_trait]
+impl Imagination for NoImagination {
+    fn tuner(&self) -> Result<&Tuner> {
+        Err(self.0.clone())
+    }
+
+    async fn imagine(&self, _: &str, _: &CancellationToken) -> Result<Imagined> {
+        Err(self.0.clone())
+    }
+
+    async fn take_adapter(&self, _: Vec<u8>, _: &CancellationToken) -> Result<Sha256> {
+        Err(self.0.clone())
+    }
+
+    async fn forget_adapter(&self, _: &Sha256) -> Result<()> {
+        Err(self.0.clone())
+    }
+
+    fn scorer(&self) -> Result<&dyn Reader> {
+        Err(self.0.clone())
+    }
+}
+
 /// Everything a method may use.
 #[derive(Clone, Copy)]
 pub struct Ports<'a> {
@@ -227,4 +326,6 @@ pub struct Ports<'a> {
     pub experts: &'a dyn Experts,
     /// Implicit queries; only ImpRAG makes them.
     pub implicit: &'a dyn Implicit,
+    /// Imagination; only IAG uses it.
+    pub imagination: &'a dyn Imagination,
 }

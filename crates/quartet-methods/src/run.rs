@@ -1,8 +1,8 @@
 //! One door for all methods.
 
 use crate::rag::prompt::{Template, conversation};
-use crate::{Options, Ports, Question, gag, imprag, none, rag};
-use quartet_types::{Answer, AnswerEvent, Control, Error, ErrorCode, Method, Result};
+use crate::{Options, Ports, Question, gag, iag, imprag, none, rag};
+use quartet_types::{Answer, AnswerEvent, Control, Error, Method, Result};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +32,9 @@ pub async fn answer(
         Method::Imprag => {
             imprag::answering::answer(question, ports, options, cancel, sink, started).await?
         }
-        Method::Iag => return Err(not_built(method)),
+        Method::Iag => {
+            iag::answering::answer(question, ports, options, cancel, sink, started).await?
+        }
     };
     sink(AnswerEvent::Finished(Box::new(answer.clone())));
     Ok(answer)
@@ -57,30 +59,40 @@ pub async fn likelihood(
         // The expert alone has no part in the base.
         Method::Gag if options.control == Some(Control::ExpertAlone) => return Ok(None),
         Method::Gag => gag::answering::prompt(question, ports, options, cancel).await?,
-        Method::Rag | Method::Iag | Method::Imprag => return Ok(None),
+        Method::Iag => return improbable(question, answers, ports, options, cancel).await,
+        Method::Rag | Method::Imprag => return Ok(None),
     };
     let scores = ports.reader.score(prompt, answers.to_vec(), cancel).await?;
+    Ok(least(&scores))
+}
+
+/// As [`likelihood`], for IAG: under the weights made for the question.
+async fn improbable(
+    question: &Question,
+    answers: &[String],
+    ports: &Ports<'_>,
+    options: &Options,
+    cancel: &CancellationToken,
+) -> Result<Option<f64>> {
+    let prepared = iag::answering::prepare(question, ports, options, cancel).await?;
+    // As they are learnt, without the line break that ends them: other methods have none.
+    let learnt = answers.iter().map(|one| iag::template::learnt(one));
+    let answers: Vec<String> = learnt.map(|one| one.trim_end().to_owned()).collect();
+    let scores =
+        ports.reader.score_under(prepared.adapters, prepared.prompt, answers, cancel).await;
+    if let Some(made) = &prepared.made {
+        ports.imagination.forget_adapter(made).await?;
+    }
+    Ok(least(&scores?))
+}
+
+/// Mean loss of the most probable continuation.
+fn least(scores: &[Vec<f32>]) -> Option<f64> {
     let loss = |tokens: &Vec<f32>| -> Option<f64> {
         let sum: f64 = tokens.iter().map(|one| f64::from(*one)).sum();
         (!tokens.is_empty()).then(|| -sum / tokens.len() as f64)
     };
-    Ok(scores.iter().filter_map(loss).min_by(f64::total_cmp))
-}
-
-/// Refuses a method that is designed but not built yet, before anything is loaded for it.
-///
-/// # Errors
-/// `NotSupported`.
-pub fn check_built(method: Method) -> Result<()> {
-    match method {
-        Method::None | Method::Rag | Method::Gag | Method::Imprag => Ok(()),
-        Method::Iag => Err(not_built(method)),
-    }
-}
-
-fn not_built(method: Method) -> Error {
-    Error::new(ErrorCode::NotSupported, format!("the method `{method}` is not built yet"))
-        .hint("Use `rag`, or `none` for the base model alone.")
+    scores.iter().filter_map(loss).min_by(f64::total_cmp)
 }
 
 /// Returns `Cancelled` if the user has asked to stop.

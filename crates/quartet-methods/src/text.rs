@@ -174,6 +174,14 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
+/// Where in `text` so many of the characters end that [`one_line`] keeps, spaces not counted.
+pub(crate) fn end_of_drawn(text: &str, count: usize) -> usize {
+    let is_drawn = |one: char| !one.is_whitespace() && !one.is_control() && !is_invisible(one);
+    let Some(last) = count.checked_sub(1) else { return 0 };
+    let mut drawn = text.char_indices().filter(|(_, one)| is_drawn(*one));
+    drawn.nth(last).map_or(text.len(), |(start, one)| start + one.len_utf8())
+}
+
 /// Characters that are not drawn but could hide or reverse text: zero-width characters,
 /// direction marks and overrides, soft hyphen, byte-order mark, Unicode tag characters.
 fn is_invisible(character: char) -> bool {

@@ -61,6 +61,7 @@ impl Writing {
             },
             gag: None,
             imprag: None,
+            iag: None,
             prompt: generation.prompt_text,
         }
     }

@@ -62,6 +62,46 @@ pub fn write_adapter(
     adapter_writer(architecture, plan, parameters, details)?.write(path)
 }
 
+/// A low-rank change of one linear, as plain numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'a> {
+    /// The layer.
+    pub layer: usize,
+    /// The linear.
+    pub projection: Projection,
+    /// Inner length.
+    pub rank: usize,
+    /// `[rank, inputs]`, row-major.
+    pub a: &'a [f32],
+    /// `[outputs, rank]`, row-major.
+    pub b: &'a [f32],
+}
+
+/// An adapter file, as bytes, of changes that no training made: for one question, say.
+///
+/// # Errors
+/// `InvalidInput` for numbers that make no matrix of this rank, `Corrupt` naming one that is not
+/// finite.
+pub fn adapter_bytes(architecture: &str, alpha: f64, changes: &[Change<'_>]) -> Result<Vec<u8>> {
+    let mut file = GgufWriter::new();
+    file.set("general.type", Value::string("adapter"))
+        .set("general.architecture", Value::string(architecture.to_owned()))
+        .set("adapter.type", Value::string("lora"))
+        .set("adapter.lora.alpha", Value::f32(alpha as f32));
+    for change in changes {
+        let (name_a, name_b) = names(change.layer, change.projection);
+        let rank = change.rank.max(1);
+        crate::compute::check_finite(change.a, &name_a)?;
+        crate::compute::check_finite(change.b, &name_b)?;
+        let lengths = |values: &[f32]| (values.len() / rank) as u64;
+        let lengths_a = [lengths(change.a), rank as u64];
+        file.tensor(&name_a, &lengths_a, TensorType::F32, change.a)?;
+        let lengths_b = [rank as u64, lengths(change.b)];
+        file.tensor(&name_b, &lengths_b, TensorType::F32, change.b)?;
+    }
+    Ok(file.to_bytes())
+}
+
 /// Reads an adapter file for use at `scale`, as constants.
 ///
 /// # Errors

@@ -82,7 +82,7 @@ mod training;
 mod trust;
 mod weights;
 
-pub use adapter_file::{adapter_writer, read_adapter, write_adapter};
+pub use adapter_file::{Change, adapter_bytes, adapter_writer, read_adapter, write_adapter};
 pub use adapters::{Adapters, LowRank, Projection};
 pub use architecture::{Architecture, Family, LayerAttention};
 pub use artefact::{read_artefact, write_artefact};

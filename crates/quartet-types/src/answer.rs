@@ -2,6 +2,7 @@
 
 use crate::document::PageSpan;
 use crate::gag::{GagTrace, RouteChoice, RouteScore};
+use crate::iag::{IagMode, IagTrace};
 use crate::id::{AnswerId, DocumentId, ModelId};
 use crate::imprag::ImpragTrace;
 use crate::search::{SearchHit, SearchTrace};
@@ -101,6 +102,9 @@ pub struct Answer {
     /// How it came about, for ImpRAG.
     #[serde(default)]
     pub imprag: Option<ImpragTrace>,
+    /// How it came about, for IAG.
+    #[serde(default)]
+    pub iag: Option<IagTrace>,
     /// The prompt exactly as the model read it.
     pub prompt: String,
 }
@@ -192,6 +196,8 @@ pub enum AnswerEvent {
     Routed(Vec<RouteScore>, RouteChoice),
     /// The expert has written this background: its own words, no evidence.
     Background(String),
+    /// The document for the prompt: imagined, or squeezed from passages that were retrieved.
+    Imagined(String, IagMode),
     /// Reading the prompt: tokens done of tokens in all.
     Prefill {
         /// Tokens read.

@@ -35,11 +35,25 @@ pub enum Control {
     RevealAll,
     /// ImpRAG: passages that hold the gold evidence.
     Oracle,
+    /// IAG: no document in the prompt, and none among the features: implicit imagination alone.
+    NoDocument,
+    /// IAG: no weights for the question: explicit imagination alone.
+    NoHypernetwork,
+    /// IAG: weights made from the mean of all features, the same for every question.
+    ConstantFeatures,
+    /// IAG: weights made for another question.
+    ShuffledFeatures,
+    /// IAG: weights made from the question without the document.
+    QuestionFeatures,
+    /// IAG: feed-forward layers as they were.
+    NoFeedForward,
+    /// IAG: retrieved passages, squeezed, instead of an imagined document.
+    Retrieved,
 }
 
 impl Control {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 19] = [
         Self::Shuffled,
         Self::Constant,
         Self::Zero,
@@ -52,6 +66,13 @@ impl Control {
         Self::HideAll,
         Self::RevealAll,
         Self::Oracle,
+        Self::NoDocument,
+        Self::NoHypernetwork,
+        Self::ConstantFeatures,
+        Self::ShuffledFeatures,
+        Self::QuestionFeatures,
+        Self::NoFeedForward,
+        Self::Retrieved,
     ];
 
     /// The name used in commands and JSON.
@@ -70,6 +91,13 @@ impl Control {
             Self::HideAll => "hide_all",
             Self::RevealAll => "reveal_all",
             Self::Oracle => "oracle",
+            Self::NoDocument => "no_document",
+            Self::NoHypernetwork => "no_hypernetwork",
+            Self::ConstantFeatures => "constant_features",
+            Self::ShuffledFeatures => "shuffled_features",
+            Self::QuestionFeatures => "question_features",
+            Self::NoFeedForward => "no_feed_forward",
+            Self::Retrieved => "retrieved",
         }
     }
 
@@ -89,6 +117,13 @@ impl Control {
             | Self::HideAll
             | Self::RevealAll
             | Self::Oracle => Method::Imprag,
+            Self::NoDocument
+            | Self::NoHypernetwork
+            | Self::ConstantFeatures
+            | Self::ShuffledFeatures
+            | Self::QuestionFeatures
+            | Self::NoFeedForward
+            | Self::Retrieved => Method::Iag,
         }
     }
 

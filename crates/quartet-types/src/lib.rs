@@ -31,6 +31,7 @@ pub mod engine;
 pub mod error;
 pub mod gag;
 pub mod generation;
+pub mod iag;
 pub mod id;
 pub mod imprag;
 pub mod job;
@@ -61,6 +62,10 @@ pub use gag::{
 pub use generation::{
     AdapterUse, EmbeddingRows, Generation, GenerationLimits, GenerationRequest, Grammar, Message,
     Prompt, Role, Sampling, Segment, StopReason, Tap, TapPoint, TapReading, TapRows, TapUse,
+};
+pub use iag::{
+    CompressionReport, IagFeatures, IagForm, IagMode, IagOptions, IagReport, IagTrace, Imaginer,
+    SpecificityReport, TeacherGate,
 };
 pub use id::{
     AnswerId, ChatId, ChunkId, CollectionId, DocumentId, JobId, ModelId, PageNumber, Sha256, TurnId,

@@ -1,6 +1,7 @@
 //! What is trained here, and what is known of it.
 
 use crate::gag::GagReport;
+use crate::iag::IagReport;
 use crate::id::{CollectionId, Sha256};
 use crate::imprag::ImpragReport;
 use crate::job::CurvePoint;
@@ -67,6 +68,21 @@ pub enum ArtefactKind {
     Gag,
     /// Adapters with which a base model retrieves for itself.
     Imprag,
+    /// What imagines a document and weights for a question.
+    Iag,
+}
+
+impl ArtefactKind {
+    /// The name used in files.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expert => "expert",
+            Self::Gag => "gag",
+            Self::Imprag => "imprag",
+            Self::Iag => "iag",
+        }
+    }
 }
 
 /// Something trained here, with what it was made from and what it is worth.
@@ -101,6 +117,9 @@ pub struct Artefact {
     /// What an ImpRAG artefact is made of and what it is worth.
     #[serde(default)]
     pub imprag: Option<ImpragReport>,
+    /// What an IAG artefact is made of and what it is worth.
+    #[serde(default)]
+    pub iag: Option<IagReport>,
     /// Whether documents have changed since.
     #[serde(default)]
     pub stale: bool,

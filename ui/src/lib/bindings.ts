@@ -47,11 +47,12 @@ export type Answer = {
   gag: GagTrace | null,
   /** How it came about, for ImpRAG. */
   imprag: ImpragTrace | null,
+  iag: IagTrace | null,
   /** The prompt exactly as the model read it. */
   prompt: string, };
 
 /** What happens while an answer is made. */
-export type AnswerEvent = { "loading": number } | { "rewritten": string } | { "retrieved": Array<SearchHit> } | { "routed": [Array<RouteScore>, RouteChoice] } | { "background": string } | { "prefill": {
+export type AnswerEvent = { "loading": number } | { "rewritten": string } | { "retrieved": Array<SearchHit> } | { "routed": [Array<RouteScore>, RouteChoice] } | { "background": string } | { "imagined": [string, IagMode] } | { "prefill": {
     /** Tokens read. */
     done: number,
     /** Tokens in the prompt. */
@@ -97,11 +98,12 @@ export type Artefact = {
   gag: GagReport | null,
   /** What an ImpRAG artefact is made of and what it is worth. */
   imprag: ImpragReport | null,
+  iag: IagReport | null,
   /** Whether documents have changed since. */
   stale: boolean, };
 
 /** What an artefact is. */
-export type ArtefactKind = "expert" | "gag" | "imprag";
+export type ArtefactKind = "expert" | "gag" | "imprag" | "iag";
 
 /** A question in a conversation. Its answers arrive as events. */
 export type AskTurn = {
@@ -123,7 +125,8 @@ export type AskTurn = {
   /** Whether the methods' names stay hidden until a vote. */
   blind: boolean,
   /** For GAG: the route a person chose for this question; `None` leaves it to the router. */
-  route?: RouteChoice, };
+  route?: RouteChoice,
+  imagine?: IagMode, };
 
 /** A figure without and with what was trained. */
 export type BeforeAfter = {
@@ -191,7 +194,7 @@ export type Collection = {
 export type CollectionId = number;
 
 /** A part taken away from a method, to see what it was worth. */
-export type Control = "shuffled" | "constant" | "zero" | "untrained" | "wrong_route" | "expert_alone" | "untrained_heads" | "lexical" | "random" | "hide_all" | "reveal_all" | "oracle";
+export type Control = "shuffled" | "constant" | "zero" | "untrained" | "wrong_route" | "expert_alone" | "untrained_heads" | "lexical" | "random" | "hide_all" | "reveal_all" | "oracle" | "no_document" | "no_hypernetwork" | "constant_features" | "shuffled_features" | "question_features" | "no_feed_forward" | "retrieved";
 
 /** A trained method against one control: the same method with a part of it taken away. */
 export type ControlResult = {
@@ -512,6 +515,17 @@ export type GagTrace = {
   /** Pooling, mixing and projecting, in milliseconds. */
   project_ms: number, };
 
+export type IagMode = "closed_book" | "own_document" | "retrieved";
+export type IagForm = "hypernetwork" | "bank";
+export type IagFeatures = "question_and_document" | "question";
+export type Imaginer = "expert" | "base";
+export type IagOptions = { form: IagForm, features: IagFeatures, imaginer: Imaginer, document_tokens: number, passages: number, rank: number, hidden: number, bank: number, components: number, feed_forward_rank: number, dropout: number, distillation: boolean, teacher_weight: number, hidden_weight: number, clamp_temperature: boolean, cross_fit: boolean, raw_slots: boolean, tiny_start: boolean, };
+export type IagTrace = { mode: IagMode, document: string, cached: boolean, control: Control | null, form: IagForm | null, imagine: Usage, feature_tokens: number, adapter_bytes: number, imagine_ms: number, feature_ms: number, generate_ms: number, load_ms: number, };
+export type TeacherGate = { questions: number, teacher: number, student: number, teacher_f1: number, student_f1: number, is_open: boolean, };
+export type CompressionReport = { documents: number, tokens_before: number, tokens_after: number, with_answer: number, put_back: number, };
+export type SpecificityReport = { pairs: number, distance: number, };
+export type IagReport = { options: IagOptions, deviations: Array<NamedOption>, imagine_model: string, imagine_model_sha256: Sha256, imagine_adapter: Sha256, adapters: Array<Sha256>, parameters: number, components: number, rows: number, taught_rows: number, compression: CompressionReport, imagined_tokens: number, gate: TeacherGate | null, specificity: SpecificityReport, questions: number, answered: number, controls: Array<ControlResult>, stages: Array<StageReport>, seconds: { [key in string]: number }, foretold_seconds: number | null, };
+
 /** What the window needs to know at its start. */
 export type Hello = {
   /** Quartet's version. */
@@ -591,8 +605,12 @@ export type ImpragReport = {
   reader: Sha256 | null,
   /** The adapter in force while passages are encoded for reading; the bare model where `None`. */
   states: Sha256 | null,
-  /** Whether it began at the starting point that is shipped. */
-  from_start: boolean,
+  /**
+   * Adapters of the shipped starting point that it was taught on top of, by digest: the
+   * retriever, and where reading was taught as well the reader. Empty where it began with the
+   * bare model. Once others are shipped, it is stale.
+   */
+  start: Array<Sha256>,
   /** Numbers trained. */
   parameters: number,
   /** Training queries by format. */
@@ -603,11 +621,6 @@ export type ImpragReport = {
   hubs: [HubReport, HubReport],
   /** Raw best score below which the documents are taken not to hold the answer. */
   threshold: number | null,
-  /**
-   * Loss of the right answer in nats per token by what the reader was given: `retrieved`,
-   * `oracle`, `random`, `hidden`.
-   */
-  reading: { [key in string]: number },
   /** The stages of training. */
   stages: Array<StageReport>,
   /** Wall time of each part of the work, in seconds. */
@@ -636,7 +649,7 @@ export type ImpragSettings = {
   mode: ImpragMode, };
 
 /** How much of the model is taught. */
-export type ImpragTier = "untaught" | "t0" | "t1q" | "t1" | "t3";
+export type ImpragTier = "untaught" | "start" | "t0" | "t1q" | "t1" | "t3";
 
 /** What happened in an answer by implicit query. */
 export type ImpragTrace = {
@@ -817,7 +830,7 @@ export type MachineProfile = {
 export type Method = "none" | "rag" | "gag" | "iag" | "imprag";
 
 /** Whether a method can answer. */
-export type MethodState = "ready" | "needs_training" | "not_built";
+export type MethodState = "ready" | "needs_training";
 
 /** Whether a method can answer from a collection. */
 export type MethodStatus = {

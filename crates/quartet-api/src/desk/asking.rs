@@ -5,7 +5,7 @@ use super::replies::{DeskEvent, MethodState, MethodStatus};
 use super::requests::{AskTurn, Nothing, OfCollection, OfRun};
 use super::{Desk, lock};
 use crate::Quartet;
-use quartet_methods::{Question, check_built};
+use quartet_methods::Question;
 use quartet_types::{
     Answer, AnswerEvent, ArtefactKind, Error, ErrorCode, Method, Result, TurnHead, TurnId,
 };
@@ -16,6 +16,27 @@ use tokio_util::sync::CancellationToken;
 
 /// The standard preset, roughly: what it takes is measured once it has begun.
 const GAG_SECONDS: f64 = 3600.0;
+/// The same of IAG.
+const IAG_SECONDS: f64 = 5400.0;
+
+/// What has to be trained before a method can answer: the artefact, what it is, and how long that
+/// takes, in seconds.
+fn trained_as(method: Method) -> Option<(ArtefactKind, &'static str, f64)> {
+    match method {
+        Method::Gag => Some((
+            ArtefactKind::Gag,
+            "An expert on this collection, and a base that has learnt to listen to it.",
+            GAG_SECONDS,
+        )),
+        Method::Iag => Some((
+            ArtefactKind::Iag,
+            "A model that has learnt to imagine what this collection says, and weights made for \
+             each question.",
+            IAG_SECONDS,
+        )),
+        Method::None | Method::Rag | Method::Imprag => None,
+    }
+}
 
 /// Pieces of text are told together this often: faster than an eye follows, and cheap.
 const TELL_EVERY: Duration = Duration::from_millis(30);
@@ -33,23 +54,17 @@ impl Desk {
                 estimate_seconds: None,
                 can_start: false,
             };
-            if check_built(method).is_err() {
-                status.state = MethodState::NotBuilt;
-                status.needs = Some("This version of Quartet cannot train it yet.".to_owned());
-            } else if method == Method::Imprag {
+            if method == Method::Imprag {
                 // It answers from the start; training on the collection makes it find more.
                 status.can_start = collection.ready_documents > 0;
-            } else if method == Method::Gag {
+            } else if let Some((kind, needs, seconds)) = trained_as(method) {
                 // It can be trained again at any time: for another base, or from other documents.
                 status.can_start = collection.ready_documents > 0;
                 let artefacts = quartet.artefacts(Some(&request.collection)).await?;
-                let trained = artefacts.iter().find(|one| one.kind == ArtefactKind::Gag);
+                let trained = artefacts.iter().find(|one| one.kind == kind);
                 let base = self.current_base();
                 status.needs = match trained {
-                    None => Some(
-                        "An expert on this collection, and a base that has learnt to listen to it."
-                            .to_owned(),
-                    ),
+                    None => Some(needs.to_owned()),
                     Some(one) => base.filter(|base| *base != one.model).map(|base| {
                         format!(
                             "It was trained for the base `{}`; `{base}` answers here.",
@@ -59,7 +74,7 @@ impl Desk {
                 };
                 if status.needs.is_some() {
                     status.state = MethodState::NeedsTraining;
-                    status.estimate_seconds = Some(GAG_SECONDS);
+                    status.estimate_seconds = Some(seconds);
                 }
             }
             all.push(status);
@@ -83,9 +98,6 @@ impl Desk {
         if methods.is_empty() {
             return Err(Error::new(ErrorCode::InvalidInput, "no method was chosen")
                 .hint("Choose at least one way of answering."));
-        }
-        for &method in &methods {
-            check_built(method)?;
         }
         let cancel = self.closing.child_token();
         match lock(&self.runs).entry(request.run.clone()) {
@@ -161,7 +173,8 @@ impl Run {
                 },
             )
             .await?
-            .with_route(self.request.route);
+            .with_route(self.request.route)
+            .imagining(self.request.imagine.unwrap_or_default());
         let question = &question;
         let answering = &answering;
         futures::future::join_all(self.methods.iter().map(|&method| async move {

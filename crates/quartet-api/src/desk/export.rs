@@ -3,7 +3,7 @@
 use super::Desk;
 use super::replies::ExportedChat;
 use super::requests::{ExportChat, ExportFormat};
-use quartet_types::{Answer, ChatSummary, Error, Method, Outcome, Result, Turn, TurnId};
+use quartet_types::{Answer, ChatSummary, Error, IagMode, Method, Outcome, Result, Turn, TurnId};
 use std::fmt::Write as _;
 
 const STYLE: &str = include_str!("../../../../assets/export.css");
@@ -110,6 +110,19 @@ fn marked(answer: &Answer) -> String {
     text
 }
 
+/// The document that stood in the prompt of an answer by IAG, and what it is. It is never among
+/// the sources.
+fn document(answer: &Answer) -> Option<(&'static str, &str)> {
+    let trace = answer.iag.as_ref()?;
+    let what = match trace.mode {
+        IagMode::ClosedBook => return None,
+        IagMode::OwnDocument => "Imagined by the model, no evidence",
+        IagMode::Retrieved => "Squeezed from retrieved passages",
+    };
+    let words = trace.document.trim();
+    (!words.is_empty()).then_some((what, words))
+}
+
 fn cost(answer: &Answer) -> String {
     format!(
         "{}, first word after {:.1} s, {:.1} s in all, {} tokens read, {} written",
@@ -134,6 +147,9 @@ fn markdown(chat: &ChatSummary, turns: &[Turn]) -> String {
             let _ = writeln!(text, "{}\n", marked(answer));
             for source in sources(answer) {
                 let _ = writeln!(text, "{}. {}, page {}", source.number, source.title, source.page);
+            }
+            if let Some((what, words)) = document(answer) {
+                let _ = writeln!(text, "> **{what}:** {}", words.replace('\n', "\n> "));
             }
             let _ = writeln!(text, "\n_{}_", cost(answer));
         }
@@ -175,6 +191,13 @@ fn html(chat: &ChatSummary, turns: &[Turn]) -> String {
                     }
                     text.push_str("</ol>\n");
                 }
+                if let Some((what, words)) = document(answer) {
+                    let words = escaped(words).replace('\n', "<br>");
+                    let _ = writeln!(
+                        text,
+                        "<aside class=\"imagined\"><strong>{what}:</strong> {words}</aside>"
+                    );
+                }
                 let _ = writeln!(text, "<p class=\"about\">{}</p>", escaped(&cost(answer)));
             }
             text.push_str("</article>\n");
@@ -199,6 +222,57 @@ mod tests {
         assert_eq!(file_name("../../etc"), "etc");
         assert_eq!(file_name("???"), "conversation");
         assert_eq!(file_name("Größe der Räume"), "Größe der Räume");
+    }
+
+    fn told(mode: &str) -> (ChatSummary, Turn) {
+        let answer = serde_json::json!({
+            "id": null, "question": "Who?", "searched_question": null, "method": "iag",
+            "model": "small", "outcome": "answered", "text": "Ann.", "withheld": null,
+            "sentences": [{ "start": 0, "end": 4, "support": null }], "read": [], "used": [],
+            "abstention": null, "search": null, "retrieved": [],
+            "timings": { "queue_ms": 0.0, "search_ms": 0.0, "prefill_ms": 1.0,
+                "first_token_ms": 1.0, "decode_ms": 1.0, "total_ms": 2.0 },
+            "usage": { "tokens_read": 2, "tokens_written": 2, "bytes_read": 0 }, "prompt": "",
+            "iag": { "mode": mode, "document": "Ann <b>signed\n1901", "cached": false,
+                "form": "hypernetwork", "feature_tokens": 9, "adapter_bytes": 9, "imagine_ms": 1.0,
+                "imagine": { "tokens_read": 2, "tokens_written": 2, "bytes_read": 0 },
+                "feature_ms": 1.0, "generate_ms": 1.0, "load_ms": 1.0 },
+        });
+        let turn = serde_json::json!({
+            "id": 1, "chat": 1, "question": "Who?", "created_at": 0, "blind": false, "vote": null,
+            "outcomes": [{ "method": "iag", "answer": answer, "error": null, "partial": null }],
+        });
+        let chat = serde_json::json!({
+            "id": 1, "title": "Who?", "collection": "papers", "turns": 1, "updated_at": 0,
+        });
+        (serde_json::from_value(chat).unwrap(), serde_json::from_value(turn).unwrap())
+    }
+
+    #[test]
+    fn an_imagined_document_is_marked_and_is_no_source() {
+        let (chat, turn) = told("own_document");
+        let text = markdown(&chat, std::slice::from_ref(&turn));
+        assert!(
+            text.contains("> **Imagined by the model, no evidence:** Ann <b>signed\n> 1901"),
+            "{text}"
+        );
+        assert!(!text.contains("1. "), "{text}");
+        let page = html(&chat, std::slice::from_ref(&turn));
+        assert!(
+            page.contains("no evidence:</strong> Ann &lt;b&gt;signed<br>1901</aside>"),
+            "{page}"
+        );
+        assert!(!page.contains("<ol>"), "{page}");
+    }
+
+    #[test]
+    fn a_squeezed_document_is_not_called_imagined() {
+        let (chat, turn) = told("retrieved");
+        let text = markdown(&chat, std::slice::from_ref(&turn));
+        assert!(text.contains("> **Squeezed from retrieved passages:** Ann"), "{text}");
+        assert!(!text.contains("magined"), "{text}");
+        let (chat, turn) = told("closed_book");
+        assert!(!html(&chat, &[turn]).contains("<aside"));
     }
 
     #[test]

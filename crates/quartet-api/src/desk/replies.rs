@@ -47,8 +47,6 @@ pub enum MethodState {
     Ready,
     /// It must be trained on the collection first.
     NeedsTraining,
-    /// This version of Quartet does not have it yet.
-    NotBuilt,
 }
 
 /// A page of a document as Quartet read it.

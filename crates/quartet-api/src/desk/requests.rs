@@ -1,7 +1,8 @@
 //! What the window asks: one structure per command, a JSON object each.
 
 use quartet_types::{
-    ChatId, DocumentId, DocumentStatus, JobId, Method, PageNumber, Preset, RouteChoice, TurnId,
+    ChatId, DocumentId, DocumentStatus, IagMode, JobId, Method, PageNumber, Preset, RouteChoice,
+    TurnId,
 };
 use serde::Deserialize;
 use ts_rs::TS;
@@ -176,6 +177,10 @@ pub struct AskTurn {
     #[serde(default)]
     #[ts(optional)]
     pub route: Option<RouteChoice>,
+    /// For IAG: what stands in the prompt besides the question.
+    #[serde(default)]
+    #[ts(optional)]
+    pub imagine: Option<IagMode>,
 }
 
 /// Where a question belongs.

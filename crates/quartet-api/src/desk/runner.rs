@@ -5,7 +5,8 @@ use super::replies::{DeskEvent, JobView};
 use super::requests::{Nothing, OfCollection, OfJob, StartTraining, TrainExpert};
 use super::{Desk, lock};
 use crate::{
-    ExpertRequest, GagRequest, ImplicitStatus, ImpragRequest, IndexRequest, Quartet, TrainRequest,
+    ExpertRequest, GagRequest, IagRequest, ImplicitStatus, ImpragRequest, IndexRequest, Quartet,
+    TrainRequest,
 };
 use quartet_types::{
     Artefact, CurvePoint, Error, ErrorCode, Job, JobId, JobKind, JobProgress, JobState, Method,
@@ -154,7 +155,6 @@ impl Desk {
     }
 
     pub(super) async fn start_training(&self, request: StartTraining) -> Result<JobView> {
-        quartet_methods::check_built(request.method)?;
         let wanted = match request.method {
             Method::Gag => {
                 let mut wanted = GagRequest::new(&request.collection, request.preset);
@@ -165,6 +165,11 @@ impl Desk {
                 let mut wanted = ImpragRequest::new(&request.collection, request.preset);
                 wanted.base.clone_from(&self.base);
                 TrainRequest::Imprag(wanted)
+            }
+            Method::Iag => {
+                let mut wanted = IagRequest::new(&request.collection, request.preset);
+                wanted.base.clone_from(&self.base);
+                TrainRequest::Iag(wanted)
             }
             method => {
                 let message = format!("`{method}` needs no training");

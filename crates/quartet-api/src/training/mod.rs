@@ -10,7 +10,9 @@ mod asking;
 mod expert;
 mod folder;
 mod gag;
+mod iag;
 mod imprag;
+mod keep;
 mod lessons;
 mod material;
 mod measure;
@@ -34,11 +36,13 @@ use crate::workers::worker_command;
 use expert::Work;
 use folder::WorkFolder;
 use gag::GagWork;
+use iag::IagWork;
 use imprag::ImpragWork;
 use pace::Pace;
 use quartet_library::StoredArtefact;
 use quartet_types::{
-    Artefact, ArtefactKind, Collection, GagOptions, ImpragTier, JobId, JobKind, Preset, Result,
+    Artefact, ArtefactKind, Collection, GagOptions, IagOptions, ImpragTier, JobId, JobKind, Preset,
+    Result,
 };
 use quartet_worker::Supervisor;
 use serde::{Deserialize, Serialize};
@@ -141,12 +145,38 @@ impl ImpragRequest {
     }
 }
 
+/// How imagination is trained. Stored with the job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IagRequest {
+    /// The collection, the questions that are made of it, and the model that imagines.
+    pub study: ExpertRequest,
+    /// The base that answers; `None` for the one that answers on this machine.
+    #[serde(default)]
+    pub base: Option<String>,
+    /// How it is made.
+    pub options: IagOptions,
+}
+
+impl IagRequest {
+    /// Imagination on a collection, with everything else as usual.
+    #[must_use]
+    pub fn new(collection: &str, preset: Preset) -> Self {
+        Self {
+            study: ExpertRequest::new(collection, preset),
+            base: None,
+            options: IagOptions::default(),
+        }
+    }
+}
+
 /// What a training job is asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum TrainRequest {
     /// A base that retrieves by itself.
     Imprag(ImpragRequest),
+    /// A model that imagines, and weights made for each question.
+    Iag(IagRequest),
     /// An expert and a base that listens.
     Gag(GagRequest),
     /// An expert.
@@ -157,6 +187,7 @@ impl TrainRequest {
     fn collection(&self) -> &str {
         match self {
             Self::Imprag(request) => &request.study.collection,
+            Self::Iag(request) => &request.study.collection,
             Self::Gag(request) => &request.expert.collection,
             Self::Expert(request) => &request.collection,
         }
@@ -215,6 +246,11 @@ impl Quartet {
                 };
                 work.run(on_progress).await
             }
+            TrainRequest::Iag(request) => {
+                let work =
+                    IagWork { quartet: self, request, collection, lease: &lease, folder: &folder };
+                work.run(on_progress).await
+            }
             TrainRequest::Gag(request) => {
                 let work =
                     GagWork { quartet: self, request, collection, lease: &lease, folder: &folder };
@@ -236,6 +272,7 @@ impl Quartet {
         match request {
             TrainRequest::Expert(request) => self.expert_model(request)?,
             TrainRequest::Gag(request) => self.expert_model(&request.expert)?,
+            TrainRequest::Iag(request) => self.expert_model(&request.study)?,
             TrainRequest::Imprag(request) => match &request.base {
                 Some(base) => self.models.find(base)?,
                 None => self.models.embedder()?,

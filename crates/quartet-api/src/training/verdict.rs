@@ -9,7 +9,7 @@ use quartet_exam::bootstrap::{RESAMPLES, Ratio, SEED, intervals, paired_interval
 use quartet_exam::text::f1;
 use quartet_methods::expert::Exchange;
 use quartet_methods::gag::answering::filled;
-use quartet_methods::{NoImplicit, Options, Ports, Question, Reader, likelihood};
+use quartet_methods::{NoImagination, NoImplicit, Options, Ports, Question, Reader, likelihood};
 use quartet_types::{
     CollectionId, Control, ControlResult, Error, Interval, Method, ProgressUnit, Result,
     RouteChoice,
@@ -19,15 +19,15 @@ use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
 /// The method itself among its controls.
-const WHOLE: &str = "whole";
+pub(super) const WHOLE: &str = "whole";
 /// The whole, had the expert written the right answer.
 const ORACLE: &str = "oracle";
 /// The base alone.
-const NONE: &str = "none";
+pub(super) const NONE: &str = "none";
 /// Loss of the right answer, in nats per token.
-const NLL: &str = "nll";
+pub(super) const NLL: &str = "nll";
 /// Token F1 of what is answered.
-const F1: &str = "f1";
+pub(super) const F1: &str = "f1";
 
 /// What is compared by the loss of the right answer.
 const BY_LOSS: [Option<Control>; 6] = [
@@ -50,7 +50,11 @@ pub(super) struct Row {
 }
 
 impl Row {
-    fn note(&mut self, metric: &str, name: &str, value: f64) {
+    pub(super) fn of(question: &str) -> Self {
+        Self { question: question.to_owned(), ..Self::default() }
+    }
+
+    pub(super) fn note(&mut self, metric: &str, name: &str, value: f64) {
         self.scores.entry(metric.to_owned()).or_default().insert(name.to_owned(), value);
     }
 }
@@ -67,8 +71,13 @@ pub(super) async fn compare(
     cancel: &CancellationToken,
 ) -> Result<Vec<Row>> {
     const FILE: &str = "compared.json";
-    let ports =
-        &Ports { reader, searcher: &NoDocuments, experts: panel, implicit: &NoImplicit::default() };
+    let ports = &Ports {
+        reader,
+        searcher: &NoDocuments,
+        experts: panel,
+        implicit: &NoImplicit::default(),
+        imagination: &NoImagination::default(),
+    };
     let mut rows: Vec<Row> = folder.load(FILE)?.unwrap_or_default();
     rows.truncate(asked.len());
     for (place, exchange) in asked.iter().enumerate().skip(rows.len()) {
@@ -77,7 +86,7 @@ pub(super) async fn compare(
         }
         let question = Question::fresh(exchange.question.trim());
         let gold = std::slice::from_ref(&exchange.answer);
-        let mut row = Row { question: exchange.question.clone(), ..Row::default() };
+        let mut row = Row::of(&exchange.question);
         let of = |control| Options {
             route: Some(RouteChoice::Domain(domain)),
             control,

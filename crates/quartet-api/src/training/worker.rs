@@ -1,6 +1,7 @@
 //! The trainer as a worker process: one training at a time, politely.
 
 use quartet_methods::gag::training::{InjectionTraining, TrainedInjection, train_injection};
+use quartet_methods::iag::training::{IagTraining, TrainedIag, train_iag};
 use quartet_methods::imprag::training::{ImpragTraining, TrainedImprag, train_imprag};
 use quartet_train::{
     Compute, Control, TextEvent, TextTraining, TrainedText, Wanted, measure_text, train_text,
@@ -29,6 +30,8 @@ pub(crate) enum TrainerRequest {
     Inject(InjectionTraining),
     /// Train implicit queries. Reply: [`TrainerReply::Retrieved`].
     Retrieve(Box<ImpragTraining>),
+    /// Train what makes weights for questions. Reply: [`TrainerReply::Tuned`].
+    Tune(Box<IagTraining>),
 }
 
 /// What the trainer answers.
@@ -41,6 +44,8 @@ pub(crate) enum TrainerReply {
     Injected(TrainedInjection),
     /// Implicit queries are trained.
     Retrieved(TrainedImprag),
+    /// What makes weights is trained.
+    Tuned(TrainedIag),
     /// How long it would take from here.
     Measured {
         /// Seconds.
@@ -110,6 +115,10 @@ impl Handler<TrainerProtocol> for Trainer {
                 TrainerRequest::Retrieve(training) => {
                     train_imprag(training, &compute, &control, &mut |event| context.emit(event))
                         .map(TrainerReply::Retrieved)
+                }
+                TrainerRequest::Tune(training) => {
+                    train_iag(training, &compute, &control, &mut |event| context.emit(event))
+                        .map(TrainerReply::Tuned)
                 }
             }
         })

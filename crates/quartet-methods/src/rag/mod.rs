@@ -62,6 +62,7 @@ pub(crate) async fn answer(
         usage: Usage::default(),
         gag: None,
         imprag: None,
+        iag: None,
         prompt: String::new(),
     };
     if let Some(rewriting) = &rewritten {

@@ -40,9 +40,14 @@ pub struct Both {
 impl Both {
     /// A tiny model of 32-bit floats.
     pub fn tiny(family: &str) -> Self {
+        Self::written(&common::build(family, attention(family)))
+    }
+
+    /// A tiny model made elsewhere.
+    pub fn written(file: &GgufWriter) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tiny.gguf");
-        common::build(family, attention(family)).write(&path).unwrap();
+        file.write(&path).unwrap();
         Self::open(&path, 256, folder)
     }
 

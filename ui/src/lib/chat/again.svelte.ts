@@ -55,6 +55,20 @@ export class Again {
     else this.send(ask);
   }
 
+  /** Asks the question of a turn again in its place, by the same methods, but in another way. */
+  differently(turn: PlacedTurn, question: string, way: Pick<Ask, 'route' | 'imagine'>): void {
+    const methods = stillAble(this.#chat, turn.methods);
+    const ask: Ask = {
+      question,
+      methods,
+      blind: turn.blind && methods.length > 1,
+      abstain: this.#chat.asking.abstain,
+      replaces: this.#chat.turnOf(turn.item),
+      ...way,
+    };
+    this.ask(ask, turnsAfter(this.#chat, turn.index));
+  }
+
   send(ask: Ask): void {
     void this.#chat.ask(ask);
   }

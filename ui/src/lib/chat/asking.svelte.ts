@@ -1,7 +1,7 @@
 /** How the next question is asked: by which method, and what is ready to be asked. */
 
 import { SvelteSet } from 'svelte/reactivity';
-import type { DeskEvent, Error as DeskError, JobView, Method, MethodStatus, Preset } from '../bindings';
+import type { DeskEvent, Error as DeskError, IagMode, JobView, Method, MethodStatus, Preset } from '../bindings';
 import type { Transport } from '../transport/transport';
 import { inOrder, readyMethods, type Choice } from './methods';
 
@@ -19,6 +19,8 @@ export class Asking {
   readonly without = new SvelteSet<Method>();
   abstain = $state(true);
   blind = $state(false);
+  /** What IAG is to put into its prompt. */
+  imagine = $state<IagMode>('own_document');
 
   constructor(transport: Transport) {
     this.#transport = transport;

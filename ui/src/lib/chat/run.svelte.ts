@@ -8,6 +8,7 @@ import type {
   ChatId,
   DeskEvent,
   Error as DeskError,
+  IagMode,
   Method,
   RouteChoice,
   RouteScore,
@@ -17,7 +18,7 @@ import type {
 } from '../bindings';
 
 /** Where a method stands with its answer. */
-export type Phase = 'waiting' | 'loading' | 'searching' | 'expert' | 'reading' | 'writing' | 'finished' | 'failed' | 'stopped';
+export type Phase = 'waiting' | 'loading' | 'searching' | 'expert' | 'imagining' | 'reading' | 'writing' | 'finished' | 'failed' | 'stopped';
 
 /** An event about an answer. */
 export type RunEvent = Extract<DeskEvent, { run: string }>;
@@ -37,6 +38,8 @@ export class Column {
   routed = $state.raw<{ choice: RouteChoice; scores: RouteScore[] } | null>(null);
   /** For GAG: what the expert wrote, once it has. */
   background = $state<string | null>(null);
+  /** For IAG: the document for the prompt, imagined or squeezed from passages. */
+  imagined = $state.raw<{ document: string; mode: IagMode } | null>(null);
   prefill = $state.raw<{ done: number; total: number } | null>(null);
   /** What has been written so far; the finished answer's text takes its place. */
   text = $state('');
@@ -76,16 +79,25 @@ export class Column {
     } else if ('background' in event) {
       this.background = event.background;
       if (!writing) this.phase = 'reading';
+    } else if ('imagined' in event) {
+      const [document, mode] = event.imagined;
+      this.imagined = { document, mode };
+      if (!writing) this.phase = 'reading';
     } else if ('prefill' in event) {
       this.prefill = event.prefill;
       // What is read before the expert has written is the expert's reading.
       if (!writing && this.phase !== 'expert') this.phase = 'reading';
     } else {
       this.loading = event.loading;
-      // The expert's model loads while the route is known already.
-      const next = this.routed && this.background === null && this.routed.choice !== 'general' ? 'expert' : 'waiting';
-      if (!writing) this.phase = event.loading < 1 ? 'loading' : next;
+      if (!writing) this.phase = event.loading < 1 ? 'loading' : this.#next();
     }
+  }
+
+  /** What comes after a model is loaded. */
+  #next(): Phase {
+    // The expert's model loads while the route is known already.
+    if (this.routed && this.background === null && this.routed.choice !== 'general') return 'expert';
+    return this.method === 'iag' && this.imagined === null && this.hits === null ? 'imagining' : 'waiting';
   }
 
   /** The method failed, or was stopped. What was written by then stays. */

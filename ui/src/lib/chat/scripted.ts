@@ -12,6 +12,7 @@ import type {
   DeskEvent,
   Error as DeskError,
   GagTrace,
+  IagTrace,
   ImpragTrace,
   Method,
   MethodStatus,
@@ -65,6 +66,7 @@ export function answerOf(method: Method, text: string, change: Partial<Answer> =
     usage: { tokens_read: 576, tokens_written: 17, bytes_read: 2400 },
     gag: null,
     imprag: null,
+    iag: null,
     prompt: '',
     ...change,
   };
@@ -102,6 +104,40 @@ export function gagAnswer(trace: Partial<GagTrace> = {}, change: Partial<Answer>
     gag: gagTrace(trace),
     timings: { queue_ms: 0, search_ms: 0, prefill_ms: 240, first_token_ms: 1080, decode_ms: 300, total_ms: 1390 },
     usage: { tokens_read: 52, tokens_written: 6, bytes_read: 0 },
+    ...change,
+  });
+}
+
+/** How an answer by IAG came about: with an imagined document, unless a test changes it. */
+export const iagTrace = (change: Partial<IagTrace> = {}): IagTrace => ({
+  mode: 'own_document',
+  document: 'Spare key hangs barometer hall.',
+  cached: false,
+  control: null,
+  form: 'hypernetwork',
+  imagine: { tokens_read: 21, tokens_written: 9, bytes_read: 0 },
+  feature_tokens: 24,
+  adapter_bytes: 1_204_000,
+  imagine_ms: 210,
+  feature_ms: 40,
+  generate_ms: 2,
+  load_ms: 3,
+  ...change,
+});
+
+/** An answer by IAG: no sentence has support. */
+export function iagAnswer(trace: Partial<IagTrace> = {}, change: Partial<Answer> = {}): Answer {
+  const text = 'Behind the barometer.';
+  return answerOf('iag', text, {
+    id: 5,
+    sentences: [{ start: 0, end: text.length, support: null }],
+    retrieved: [],
+    read: [],
+    used: [],
+    abstention: null,
+    iag: iagTrace(trace),
+    timings: { queue_ms: 0, search_ms: 0, prefill_ms: 60, first_token_ms: 330, decode_ms: 120, total_ms: 450 },
+    usage: { tokens_read: 28, tokens_written: 6, bytes_read: 0 },
     ...change,
   });
 }

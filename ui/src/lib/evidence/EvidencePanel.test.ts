@@ -2,7 +2,7 @@ import { cleanup, render, screen, waitFor, within } from '@testing-library/svelt
 import userEvent from '@testing-library/user-event';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Answer } from '../bindings';
-import { answerOf, gagTrace, impragTrace, passage, Scripted } from '../chat/scripted';
+import { answerOf, gagTrace, iagTrace, impragTrace, passage, Scripted } from '../chat/scripted';
 import { setLanguage } from '../i18n';
 import type { OpenDocument } from '../pages/document';
 import { Desk } from '../state/desk.svelte';
@@ -122,7 +122,7 @@ describe('EvidencePanel', () => {
     const user = userEvent.setup();
     const method: MethodEvidence = {
       gag: gagTrace({ background: 'Keys are kept dry.' }),
-      iag: { document: 'A letter that nobody wrote.' },
+      iag: iagTrace({ document: 'A letter that nobody wrote.' }),
       imprag: impragTrace(),
     };
     const view = show({});
@@ -131,7 +131,7 @@ describe('EvidencePanel', () => {
     await user.click(tab('Method'));
     const words = screen.getByRole('tabpanel', { name: 'Method' }).textContent ?? '';
     expect(words).toMatch(/Not evidence\..*expert’s own words.*Keys are kept dry\./s);
-    expect(words).toMatch(/Imagined\..*none of your documents.*A letter that nobody wrote\./s);
+    expect(words).toMatch(/Imagined, not evidence.*none of your documents.*A letter that nobody wrote\./s);
     expect(words).toMatch(/memory of layers 7 to 17/);
     expect(screen.getByRole('row', { name: /Expert on papers taken/ })).toBeTruthy();
   });

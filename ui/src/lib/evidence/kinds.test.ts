@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Answer } from '../bindings';
-import { answerOf, passage } from '../chat/scripted';
-import { methodEvidence, placeOf, stages, type MethodEvidence } from './kinds';
+import { answerOf, iagAnswer, passage } from '../chat/scripted';
+import { methodEvidence, placeOf, stages } from './kinds';
 
 describe('stages', () => {
   it('puts each passage into the furthest stage it reached, cited ones by their number', () => {
@@ -26,8 +25,7 @@ describe('stages', () => {
 describe('method evidence', () => {
   it('is absent until an answer carries it', () => {
     expect(methodEvidence(answerOf('rag', 'An answer.'))).toBeNull();
-    const carried: Answer & MethodEvidence = { ...answerOf('iag', 'An answer.'), iag: { document: 'Made up.' } };
-    expect(methodEvidence(carried)?.iag?.document).toBe('Made up.');
+    expect(methodEvidence(iagAnswer({ document: 'Made up.' }))?.iag?.document).toBe('Made up.');
   });
 });
 

@@ -1,8 +1,5 @@
-/**
- * What stands behind an answer, sorted for showing. The evidence of methods that are still to come
- * is declared here; an answer carries it once its method is there, and is shown without it until then.
- */
-import type { Answer, GagTrace, ImpragTrace, SearchHit } from '../bindings';
+/** What stands behind an answer, sorted for showing. */
+import type { Answer, GagTrace, IagTrace, ImpragTrace, SearchHit } from '../bindings';
 
 /** A place to open: a document's page with, perhaps, a passage on it. */
 export interface Place {
@@ -14,15 +11,10 @@ export interface Place {
   span: { start: number; end: number } | null;
 }
 
-/** Imagination-augmented generation: the document the model made up. */
-export interface IagEvidence {
-  document: string;
-}
-
 /** Evidence of the trained methods. */
 export interface MethodEvidence {
   gag?: GagTrace | null;
-  iag?: IagEvidence | null;
+  iag?: IagTrace | null;
   imprag?: ImpragTrace | null;
 }
 
@@ -50,8 +42,7 @@ export function stages(answer: Answer): Record<Stage, Staged[]> {
 }
 
 /** The evidence of the answer's own method, where it carries any. */
-export function methodEvidence(answer: Answer): MethodEvidence | null {
-  const { gag, iag, imprag }: MethodEvidence = answer as Answer & MethodEvidence;
+export function methodEvidence({ gag, iag, imprag }: Answer): MethodEvidence | null {
   return gag || iag || imprag ? { gag, iag, imprag } : null;
 }
 

@@ -71,27 +71,28 @@ export function artefact(report: Partial<ExpertReport> = {}, over: Partial<Artef
     },
     gag: null,
     imprag: null,
+    iag: null,
     stale: false,
     ...over,
   };
 }
 
 export function status(method: Method, state: MethodState, over: Partial<MethodStatus> = {}): MethodStatus {
-  const needs = state === 'not_built' ? 'This version does not have it yet.' : 'An expert trained on this collection.';
   return {
     method,
     state,
-    needs: state === 'ready' ? null : needs,
+    needs: state === 'ready' ? null : 'An expert trained on this collection.',
     estimate_seconds: state === 'needs_training' ? 2520 : null,
     can_start: state === 'needs_training',
     ...over,
   };
 }
 
-export const notBuilt: MethodStatus[] = [
+/** Where nothing was trained yet. */
+export const untrained: MethodStatus[] = [
   status('none', 'ready'),
   status('rag', 'ready'),
-  status('gag', 'not_built'),
-  status('iag', 'not_built'),
-  status('imprag', 'not_built'),
+  status('gag', 'needs_training'),
+  status('iag', 'needs_training'),
+  status('imprag', 'ready'),
 ];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { JobState, JobView, MethodState, MethodStatus } from '../bindings';
 import { beats } from './controls';
-import { methodsUnbuilt, trainedMethods, trainingJobs, trainingUnder } from './training';
+import { trainedMethods, trainingJobs, trainingUnder } from './training';
 
 const job = (id: number, kind: JobView['job']['kind'], state: JobState, created_at: number): JobView => ({
   job: {
@@ -52,11 +52,8 @@ const status = (method: MethodStatus['method'], state: MethodState): MethodStatu
 });
 
 it('only trained methods count, in their order', () => {
-  const statuses = [status('imprag', 'not_built'), status('rag', 'ready'), status('gag', 'not_built')];
+  const statuses = [status('imprag', 'ready'), status('rag', 'ready'), status('gag', 'needs_training')];
   expect(trainedMethods(statuses).map(({ method }) => method)).toEqual(['gag', 'imprag']);
-  expect(methodsUnbuilt(statuses)).toBe(true);
-  expect(methodsUnbuilt([...statuses, status('iag', 'needs_training')])).toBe(false);
-  expect(methodsUnbuilt([])).toBe(false);
 });
 
 describe('a verdict rests on the interval of the difference', () => {

@@ -24,12 +24,6 @@ export function trainedMethods(statuses: MethodStatus[]): MethodStatus[] {
   return TRAINED.flatMap((method) => statuses.filter((status) => status.method === method));
 }
 
-/** Whether none of the methods that learn is part of this version. */
-export function methodsUnbuilt(statuses: MethodStatus[]): boolean {
-  const trained = trainedMethods(statuses);
-  return trained.length > 0 && trained.every(({ state }) => state === 'not_built');
-}
-
 /**
  * The state of the unfinished training of a collection, the most active one first: what runs, then
  * what waits, then what has stopped.

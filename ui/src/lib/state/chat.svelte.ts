@@ -9,6 +9,7 @@ import type {
   ChatSummary,
   DeskEvent,
   Error as DeskError,
+  IagMode,
   Method,
   RouteChoice,
   Turn,
@@ -43,6 +44,8 @@ export interface Ask {
   replaces?: TurnId | null;
   /** For GAG: the route a person chose; without one the router chooses. */
   route?: RouteChoice | null;
+  /** For IAG: what is to stand in the prompt; without one, what the composer says. */
+  imagine?: IagMode;
 }
 
 /** What a screen reader is told: the beginning and the end of an answer, never each word. */
@@ -215,9 +218,12 @@ export class ChatState {
         run.chat = chat.id;
         if (sight === this.sight) this.chat = chat;
       }
-      const { question, methods, blind, abstain, replaces = null, route } = ask;
-      const asked = { run: id, chat: run.chat, question, methods, blind, abstain, replaces };
-      const head = await this.#transport.call('ask', route ? { ...asked, route } : asked);
+      const { question, methods, blind, abstain, replaces = null, route, imagine = this.asking.imagine } = ask;
+      const head = await this.#transport.call('ask', {
+        ...{ run: id, chat: run.chat, question, methods, blind, abstain, replaces },
+        ...(route ? { route } : {}),
+        ...(methods.includes('iag') ? { imagine } : {}),
+      });
       run.turn = head.id;
       this.#change(id, { head });
       void this.history.reload();

@@ -1,7 +1,8 @@
 import { cleanup, render, screen, waitFor, within } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { artefact, notBuilt, status, training } from '../experts/scripted';
+import { artefact, status, training, untrained } from '../experts/scripted';
+import { collapsed, iagArtefact } from '../experts/scriptedIag';
 import { gagArtefact } from '../experts/scriptedGag';
 import { setLanguage } from '../i18n';
 import { Desk } from '../state/desk.svelte';
@@ -36,14 +37,24 @@ function open(): Desk {
 const calls = (name: string) => transport.calls.filter((call) => call.name === name);
 
 describe('the methods', () => {
-  it('that are still to come say so, and that the expert can be trained all the same', async () => {
-    transport.reply('methods', () => notBuilt);
+  it('that were not trained yet can be trained, each by itself', async () => {
+    transport.reply('methods', () => untrained);
+    transport.reply('start_training', () => training(9, 'queued', { curve: [] }));
     open();
-    expect(await screen.findByText(/the domain expert can be trained.*GAG, IAG and Implicit \(ImpRAG\), cannot yet/)).toBeTruthy();
-    expect(screen.getAllByText('Not in this version')).toHaveLength(3);
-    expect(screen.queryByRole('button', { name: /Start training/ })).toBeNull();
+    expect(await screen.findAllByText('Needs training')).toHaveLength(2);
     expect(screen.getByRole('button', { name: 'Train the expert on Research' })).toBeTruthy();
     expect(screen.queryByRole('table')).toBeNull();
+    await user.click(screen.getByRole('button', { name: 'Start training of IAG' }));
+    await waitFor(() => expect(calls('start_training')[0]?.request).toMatchObject({ method: 'iag', collection: 'Research' }));
+  });
+
+  it('show what was trained for them, and own up where it was worth nothing', async () => {
+    transport.reply('methods', () => [status('iag', 'ready', { can_start: true })]);
+    transport.reply('artefacts', () => [iagArtefact({ controls: collapsed })]);
+    open();
+    const iag = within(await screen.findByRole('article', { name: 'IAG' }));
+    expect(await iag.findByText(/^Collapsed:/)).toBeTruthy();
+    expect(iag.getByRole('button', { name: 'Train again: IAG' })).toBeTruthy();
   });
 
   it('say what they need and how long it takes, and begin with the chosen preset', async () => {
@@ -92,10 +103,10 @@ describe('the methods', () => {
 
   it('are asked for again when another collection is opened', async () => {
     transport = fakeTransport({ documents: 60, pace: 0 });
-    transport.reply('methods', () => notBuilt);
+    transport.reply('methods', () => untrained);
     transport.reply('artefacts', ({ collection }) => (collection === 'House' ? [] : [artefact()]));
     const desk = open();
-    await screen.findAllByText('Not in this version');
+    await screen.findAllByText('Needs training');
     expect(screen.getByText('Trained')).toBeTruthy();
     desk.library.open('House');
     await waitFor(() => expect(calls('methods').at(-1)?.request).toEqual({ collection: 'House' }));
@@ -175,7 +186,7 @@ describe('the expert', () => {
 
   it('that cannot be asked for says why, and leaves the methods', async () => {
     let broken = true;
-    transport.reply('methods', () => notBuilt);
+    transport.reply('methods', () => untrained);
     transport.reply('artefacts', () => {
       if (broken) throw { code: 'io', message: 'the library cannot be read', hint: null, subject: null };
       return [artefact()];

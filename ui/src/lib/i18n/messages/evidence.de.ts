@@ -77,8 +77,5 @@ const german: Record<keyof typeof english, string> = {
   'evidence.idf': 'Seltenheit',
   'evidence.promptWhat': 'Genau das, was das Modell gelesen hat, Zeichen für Zeichen.',
   'evidence.notEvidence': 'Kein Beleg.',
-  'evidence.imagined': 'Ausgedacht.',
-  'evidence.iag.document': 'Das ausgedachte Dokument',
-  'evidence.iag.documentWhat': 'Das Modell hat sich diesen Text als Hilfe ausgedacht. Er steht in keinem der Dokumente.',
 };
 export default german;

@@ -75,7 +75,4 @@ export default {
   'evidence.idf': 'Rarity',
   'evidence.promptWhat': 'Exactly what the model read, character by character.',
   'evidence.notEvidence': 'Not evidence.',
-  'evidence.imagined': 'Imagined.',
-  'evidence.iag.document': 'The imagined document',
-  'evidence.iag.documentWhat': 'The model made this text up to help itself answer. It stands in none of your documents.',
 };

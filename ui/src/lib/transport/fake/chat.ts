@@ -1,6 +1,7 @@
-import type { Answer, AskTurn, ChatSummary, DeskEvent, Method, RouteChoice, SearchHit, Turn, VoteCount } from '../../bindings';
+import type { Answer, AskTurn, ChatSummary, DeskEvent, IagMode, Method, RouteChoice, SearchHit, Turn, VoteCount } from '../../bindings';
 import type { Handlers } from '../fake';
 import { fakeRoutes, withRoute, type FakeRoutes } from './gag';
+import { withImagination } from './iag';
 
 const passage = 'The filter is changed every 500 operating hours. In dusty surroundings, halve the interval.';
 
@@ -30,7 +31,7 @@ function withQuery(answer: Answer): Answer {
     usage: { ...answer.usage, tokens_read: 24 },
     imprag: {
       mode: 'fast',
-      tier: 'untaught',
+      tier: 'start',
       layers: [7, 17],
       scores: [41.3],
       best: 41.3,
@@ -73,6 +74,7 @@ function answerTo(question: string, method: Method): Answer {
     used: method === 'none' ? [] : [0],
     gag: null,
     imprag: null,
+    iag: null,
     abstention: null,
     search: null,
     timings: { queue_ms: 2, search_ms: 18, prefill_ms: 640, first_token_ms: 670, decode_ms: 900, total_ms: 1570 },
@@ -96,12 +98,13 @@ export function fakeChat(emit: (event: DeskEvent) => void, pace: number): Handle
     return found;
   };
 
-  async function answer(run: string, turn: Turn, method: Method, route: RouteChoice | null) {
+  async function answer(run: string, turn: Turn, method: Method, route: RouteChoice | null, imagine: IagMode) {
     const send = (event: Extract<DeskEvent, { kind: 'answer' }>['event']) =>
       emit({ kind: 'answer', run, turn: turn.id, method, event });
     const plain = answerTo(turn.question, method);
     const own = (): Answer => {
       if (method === 'gag') return withRoute(plain, routes.traceOf(turn.question, route));
+      if (method === 'iag') return withImagination(plain, imagine);
       return method === 'imprag' ? withQuery(plain) : plain;
     };
     const whole: Answer = { ...own(), id: ++ids };
@@ -110,7 +113,11 @@ export function fakeChat(emit: (event: DeskEvent) => void, pace: number): Handle
       send({ routed: [whole.gag.scores, whole.gag.route] });
       await wait();
       if (whole.gag.route !== 'general') send({ background: whole.gag.background });
-    } else if (method !== 'none') send({ retrieved: whole.retrieved });
+    } else if (method !== 'none' && whole.retrieved.length > 0) send({ retrieved: whole.retrieved });
+    if (whole.iag && whole.iag.document !== '') {
+      await wait();
+      send({ imagined: [whole.iag.document, whole.iag.mode] });
+    }
     let partial = '';
     for (const piece of whole.text.split(/(?<= )/)) {
       await wait();
@@ -127,8 +134,8 @@ export function fakeChat(emit: (event: DeskEvent) => void, pace: number): Handle
     send({ finished: whole });
   }
 
-  async function run({ run: id, methods, route }: AskTurn, turn: Turn) {
-    await Promise.all(methods.map((method) => answer(id, turn, method, route ?? null)));
+  async function run({ run: id, methods, route, imagine }: AskTurn, turn: Turn) {
+    await Promise.all(methods.map((method) => answer(id, turn, method, route ?? null, imagine ?? 'own_document')));
     emit({ kind: 'run_ended', run: id, turn: turn.id });
   }
 

@@ -1,23 +1,26 @@
 import type { Artefact, MethodStatus, Settings } from '../../bindings';
 import { artefact, curve } from '../../experts/scripted';
 import { empty, gagArtefact } from '../../experts/scriptedGag';
+import { collapsed, iagArtefact } from '../../experts/scriptedIag';
 import type { Handlers } from '../fake';
 import type { FakeJobs } from './jobs';
 
-/** What answers; GAG where it was trained. */
+/** What answers; GAG and IAG where they were trained. */
 const methods = (trained: boolean): MethodStatus[] => [
   { method: 'none', state: 'ready', needs: null, estimate_seconds: null, can_start: false },
   { method: 'rag', state: 'ready', needs: null, estimate_seconds: null, can_start: false },
   trained
     ? { method: 'gag', state: 'ready', needs: null, estimate_seconds: null, can_start: true }
     : { method: 'gag', state: 'needs_training', needs: 'an expert trained on this collection', estimate_seconds: 2400, can_start: true },
-  { method: 'iag', state: 'not_built', needs: 'a later version', estimate_seconds: null, can_start: false },
+  trained
+    ? { method: 'iag', state: 'ready', needs: null, estimate_seconds: null, can_start: true }
+    : { method: 'iag', state: 'needs_training', needs: 'a training on this collection', estimate_seconds: 3600, can_start: true },
   { method: 'imprag', state: 'ready', needs: null, estimate_seconds: null, can_start: true },
 ];
 
 /** What was trained, by collection: one that was worth it, and one that was not. */
 const trained: Record<string, Artefact[]> = {
-  Research: [artefact(), gagArtefact()],
+  Research: [artefact(), gagArtefact(), iagArtefact()],
   House: [
     artefact(
       {
@@ -33,6 +36,18 @@ const trained: Record<string, Artefact[]> = {
     gagArtefact(
       { controls: empty, questions: 14, routing: { prototypes: 4, routes: 3, domain: [14, 11], general: [0, 0] }, foretold_seconds: null },
       { collection: 2, collection_name: 'House', preset: 'quick', stale: true, adapter: 'e5'.repeat(32) },
+    ),
+    iagArtefact(
+      {
+        controls: collapsed,
+        questions: 14,
+        answered: 14,
+        gate: { questions: 14, teacher: 0.14, student: 0.14, teacher_f1: 0.21, student_f1: 0.19, is_open: false },
+        specificity: { pairs: 91, distance: 0.004 },
+        taught_rows: 0,
+        foretold_seconds: null,
+      },
+      { collection: 2, collection_name: 'House', preset: 'quick', stale: true, adapter: 'c9'.repeat(32) },
     ),
   ],
 };
@@ -114,7 +129,7 @@ export function fakeMachine(jobs: FakeJobs): Handlers {
       collection,
       base: 'small',
       mode: 'fast',
-      tier: 'untaught',
+      tier: 'start',
       layers: [7, 17],
       passages: 2400,
       vectors: 480,

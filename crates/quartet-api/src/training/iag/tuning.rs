@@ -1,0 +1,112 @@
+//! What the trainer is asked for the second part.
+
+use super::imagining::Imagined;
+use super::{Asked, Assignment, IagWork};
+use crate::models::InstalledModel;
+use crate::training::expert::{Snapshot, Work};
+use crate::training::pace::Pace;
+use crate::training::student::Student;
+use crate::training::trainer::Trainer;
+use crate::training::worker::{TrainerReply, TrainerRequest};
+use quartet_methods::expert::Lesson;
+use quartet_methods::iag::template;
+use quartet_methods::iag::training::{IagTraining, LessonTokens, TEACHING, TUNING, TrainedIag};
+use quartet_train::{Origin, Parameters, Source, write_artefact};
+use quartet_types::{Error, Result, Sha256, TeacherGate};
+
+impl IagWork<'_> {
+    /// What the trainer is asked for the second part.
+    pub(super) async fn training(
+        &self,
+        assignment: &Assignment,
+        imagined: &[Imagined],
+        gate: Option<TeacherGate>,
+        base: &InstalledModel,
+        snapshot: &Snapshot,
+    ) -> Result<IagTraining> {
+        let student = Student::load(&self.quartet.engine, base, self.lease.stop()).await?;
+        let (path, sha256) = self.quartet.models.verified(base)?;
+        let source = Source { name: base.name.0.clone(), sha256 };
+        let data = Source {
+            name: self.collection.name.clone(),
+            sha256: Sha256(snapshot.fingerprint.clone()),
+        };
+        let (learnt, held_out) = imagined.split_at(assignment.learnt.len().min(imagined.len()));
+        let features = self.folder.path().join("features");
+        let mut kept = Parameters::new();
+        for (name, rows) in [("learnt", learnt), ("held_out", held_out)] {
+            let width = rows.first().map_or(0, |row| row.features.len());
+            if width > 0 {
+                let values = rows.iter().flat_map(|row| row.features.iter().copied()).collect();
+                kept.add(name, rows.len(), width, values)?;
+            }
+        }
+        let settings = serde_json::json!({ "template": template::VERSION });
+        let artefact = format!("IAG \"{}\"", self.collection.name);
+        let origin = Origin {
+            artefact: artefact.clone(),
+            base: source.clone(),
+            data: data.clone(),
+            settings,
+        };
+        write_artefact(&features, &origin, 0, &kept)?;
+        let recipe = self.recipe();
+        Ok(IagTraining {
+            model: path,
+            base: source,
+            data,
+            artefact,
+            options: self.request.options.clone(),
+            is_taught: gate.is_some_and(|gate| gate.is_open),
+            features,
+            learnt: lessons(&student, &assignment.learnt, learnt).await?,
+            held_out: lessons(&student, &assignment.develop, held_out).await?,
+            plan: recipe.plan(assignment.learnt.len(), self.request.study.updates),
+            is_small: Work::memory_is_small(base),
+            folder: self.folder.path().join("tuning"),
+            output: self.files().tuner,
+            feed_forward: self.files().feed_forward,
+            seed: 1,
+        })
+    }
+
+    pub(super) async fn tune(
+        &self,
+        training: &IagTraining,
+        pace: &Pace<'_>,
+    ) -> Result<(TrainedIag, Option<f64>)> {
+        let teaching = if training.is_taught { training.learnt.len() as u64 } else { 0 };
+        let stages = [(TEACHING.to_owned(), teaching), (TUNING.to_owned(), training.plan.steps)];
+        let trainer = Trainer { quartet: self.quartet, stop: self.lease.stop() };
+        let request = TrainerRequest::Tune(Box::new(training.clone()));
+        match trainer.follow(request, &stages, pace).await? {
+            (TrainerReply::Tuned(trained), foretold) => Ok((trained, foretold)),
+            _ => Err(Error::internal("nothing was trained")),
+        }
+    }
+}
+
+/// Questions as tokens of the base, with the document imagined for each.
+async fn lessons(
+    student: &Student,
+    asked: &[Asked],
+    imagined: &[Imagined],
+) -> Result<Vec<LessonTokens>> {
+    let lesson =
+        |one: &Asked, document: &str| template::answer_lesson(&one.question, document, &one.answer);
+    let own: Vec<Lesson> =
+        asked.iter().zip(imagined).map(|(one, made)| lesson(one, &made.document)).collect();
+    let theirs: Vec<Lesson> =
+        asked.iter().map(|one| lesson(one, &one.passages.join(" "))).collect();
+    let own = student.samples(&own).await?;
+    let theirs = student.samples(&theirs).await?;
+    Ok(own
+        .into_iter()
+        .zip(theirs)
+        .map(|(own, theirs)| LessonTokens {
+            prompt: own.ids[..own.learn_from].to_vec(),
+            teacher: theirs.ids[..theirs.learn_from].to_vec(),
+            answer: own.ids[own.learn_from..].to_vec(),
+        })
+        .collect())
+}

@@ -1,0 +1,32 @@
+/** What an IAG report says: whether weights follow the question, and what else must be owned up to. */
+import type { IagReport } from '../bindings';
+import { likelier, lost } from './controls';
+import type { Tone } from './measures';
+
+/** Whether weights made for a question are worth more than fixed ones. */
+export type Worth = 'specific' | 'collapsed' | 'unknown';
+
+/**
+ * They are if the right answer is likelier with them than with those made for another question, and
+ * than with one set for all. Otherwise the hypernetwork has collapsed into a fixed adapter.
+ */
+export function worth({ controls }: IagReport): Worth {
+  const found = likelier(controls, ['shuffled_features', 'constant_features']);
+  return found === null ? 'unknown' : found ? 'specific' : 'collapsed';
+}
+
+/** What must be said beside the verdict. */
+export function remarks({ controls, gate }: IagReport): ('gate' | 'document' | 'base')[] {
+  return [
+    ...(gate !== null && !gate.is_open ? (['gate'] as const) : []),
+    ...(lost(controls, 'no_document', 'nll') ? (['document'] as const) : []),
+    ...(lost(controls, 'none', 'f1') ? (['base'] as const) : []),
+  ];
+}
+
+/** How the verdict looks: good only where the answers gain by it too. */
+export function toneOf(report: IagReport): Tone {
+  const found = worth(report);
+  if (found === 'collapsed') return 'warn';
+  return found === 'specific' && !remarks(report).includes('base') ? 'good' : 'neutral';
+}
