@@ -29,8 +29,9 @@ fn an_empty_question_and_an_unknown_method_are_refused() {
     let (code, error) = home.failure(&["ask", "Why?", "--method", "magic"]);
     assert_eq!(code, 2);
     has_hint(&error);
-    let (code, _) = home.failure(&["ask", "Why?", "--method", "iag"]);
-    assert_eq!(code, 7, "not built yet, and says so");
+    let (code, error) = home.failure(&["ask", "Why?", "--method", "iag"]);
+    assert_eq!((code, &error["code"]), (3, &Value::from("not_found")), "nothing is imagined yet");
+    has_hint(&error);
 }
 
 #[test]

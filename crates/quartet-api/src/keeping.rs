@@ -86,7 +86,8 @@ impl Quartet {
         for one in stored {
             self.forget_artefact(&one);
         }
-        let _ = std::fs::remove_file(self.study_file(&collection));
+        let _ = std::fs::remove_file(self.study_file(collection.id));
+        let _ = std::fs::remove_file(self.documents_file(collection.id));
         self.forget_implicit(collection.id);
         Ok(())
     }
@@ -110,6 +111,7 @@ impl Quartet {
     pub async fn delete_document(&self, id: DocumentId) -> Result<()> {
         let collection = self.library.document(id).await?.collection;
         self.library.delete_document(id).await?;
+        self.forget_studied(collection, id)?;
         self.prune_implicit(collection).await
     }
 

@@ -178,7 +178,7 @@ fn verdict(report: &IagReport) -> &'static str {
     if report.is_question_specific() {
         "question-specific: weights made for a question are better than those of another and than one set for all"
     } else if is_lost("shuffled_features") || is_lost("constant_features") {
-        "collapsed: weights made for a question are no better than those of another; they work as one fixed adapter"
+        "collapsed: weights made for a question are no better than those of another; they might as well be one fixed adapter"
     } else {
         "not measured: whether weights made for a question are better than those of another"
     }

@@ -144,7 +144,7 @@ fn weights_that_change_nothing_change_no_bit() {
 fn the_file_for_a_question_is_the_change_that_was_trained() {
     for family in ["qwen2", "gemma3"] {
         let both = lettered(family);
-        let (maker, parameters, network) = hypernetwork(&both, 5, 0.02);
+        let (maker, parameters, network) = hypernetwork(&both, 5, 0.01);
         let prompt = template::answer(QUESTION, DOCUMENT);
         let leaves = parameters.constants(both.trainer.compute()).unwrap();
         let adapters = maker.adapters(&both.trainer, &leaves, &FEATURES).unwrap();
@@ -219,7 +219,7 @@ fn members_of_a_bank_stack() {
     let both = lettered("qwen2");
     let bank_shape = BankShape { inner: shape(&both), members: 3 };
     let maker = Maker::Bank(bank_shape.clone());
-    let parameters = full(&maker, 4, 0.1);
+    let parameters = full(&maker, 4, 0.03);
     let bank = Bank::new(bank_shape, &parameters).unwrap();
     let members: Vec<Sha256> =
         bank.members().iter().map(|file| load(&both.engine, file.clone())).collect();

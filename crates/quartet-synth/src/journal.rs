@@ -5,7 +5,7 @@ use crate::filter::Tally;
 use crate::recipe::WorkKey;
 use crate::row::{ROW_FORMAT, StudyRow};
 use crate::work::WorkItem;
-use quartet_types::{ChunkId, Error, Result};
+use quartet_types::{ChunkId, DocumentId, Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 
@@ -56,6 +56,16 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// The text of a file without anything that was made of a document.
+    ///
+    /// # Errors
+    /// As [`lines`].
+    pub fn without(&self, document: DocumentId) -> Result<String> {
+        let is_of =
+            |item: &&WorkItem| item.rows.iter().all(|row| row.provenance.document != document);
+        self.items.iter().filter(is_of).map(lines).collect()
+    }
+
     /// Reads a file's text. Never fails: what cannot be used is counted and made again.
     #[must_use]
     pub fn read(text: &str) -> Self {

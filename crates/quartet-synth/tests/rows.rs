@@ -51,6 +51,25 @@ fn answers_are_written_in_several_ways() {
 }
 
 #[test]
+fn a_deleted_document_leaves_no_row() {
+    let item = |key: &str, document: i64| {
+        let mut row = row(key, "Who?", "Maren", "Which person?", None);
+        row.provenance.document = DocumentId(document);
+        WorkItem {
+            key: WorkKey(key.to_owned()),
+            chunk: ChunkId(17),
+            rows: vec![row],
+            tally: Tally::default(),
+        }
+    };
+    let all = [item("a", 3), item("b", 4)];
+    let file: String = all.iter().map(|item| journal::lines(item).unwrap()).collect();
+    let left = Journal::read(&file).without(DocumentId(3)).unwrap();
+    assert!(!left.contains("\"document\":3"));
+    assert_eq!(Journal::read(&left).items, all[1..]);
+}
+
+#[test]
 fn rows_of_another_format_are_made_again() {
     let item = WorkItem {
         key: WorkKey("k".to_owned()),

@@ -47,6 +47,7 @@ export type Answer = {
   gag: GagTrace | null,
   /** How it came about, for ImpRAG. */
   imprag: ImpragTrace | null,
+  /** How it came about, for IAG. */
   iag: IagTrace | null,
   /** The prompt exactly as the model read it. */
   prompt: string, };
@@ -98,6 +99,7 @@ export type Artefact = {
   gag: GagReport | null,
   /** What an ImpRAG artefact is made of and what it is worth. */
   imprag: ImpragReport | null,
+  /** What an IAG artefact is made of and what it is worth. */
   iag: IagReport | null,
   /** Whether documents have changed since. */
   stale: boolean, };
@@ -126,6 +128,7 @@ export type AskTurn = {
   blind: boolean,
   /** For GAG: the route a person chose for this question; `None` leaves it to the router. */
   route?: RouteChoice,
+  /** For IAG: what stands in the prompt besides the question. */
   imagine?: IagMode, };
 
 /** A figure without and with what was trained. */
@@ -192,6 +195,19 @@ export type Collection = {
 
 /** A collection of documents (SQLite row id). */
 export type CollectionId = number;
+
+/** How passages were squeezed into documents. */
+export type CompressionReport = {
+  /** Documents made. */
+  documents: number,
+  /** Mean tokens of the passages that went in. */
+  tokens_before: number,
+  /** Mean tokens of what was left. */
+  tokens_after: number,
+  /** Share of them that hold the answer, word for word. */
+  with_answer: number,
+  /** Share where the answer had to be put back. */
+  put_back: number, };
 
 /** A part taken away from a method, to see what it was worth. */
 export type Control = "shuffled" | "constant" | "zero" | "untrained" | "wrong_route" | "expert_alone" | "untrained_heads" | "lexical" | "random" | "hide_all" | "reveal_all" | "oracle" | "no_document" | "no_hypernetwork" | "constant_features" | "shuffled_features" | "question_features" | "no_feed_forward" | "retrieved";
@@ -515,17 +531,6 @@ export type GagTrace = {
   /** Pooling, mixing and projecting, in milliseconds. */
   project_ms: number, };
 
-export type IagMode = "closed_book" | "own_document" | "retrieved";
-export type IagForm = "hypernetwork" | "bank";
-export type IagFeatures = "question_and_document" | "question";
-export type Imaginer = "expert" | "base";
-export type IagOptions = { form: IagForm, features: IagFeatures, imaginer: Imaginer, document_tokens: number, passages: number, rank: number, hidden: number, bank: number, components: number, feed_forward_rank: number, dropout: number, distillation: boolean, teacher_weight: number, hidden_weight: number, clamp_temperature: boolean, cross_fit: boolean, raw_slots: boolean, tiny_start: boolean, };
-export type IagTrace = { mode: IagMode, document: string, cached: boolean, control: Control | null, form: IagForm | null, imagine: Usage, feature_tokens: number, adapter_bytes: number, imagine_ms: number, feature_ms: number, generate_ms: number, load_ms: number, };
-export type TeacherGate = { questions: number, teacher: number, student: number, teacher_f1: number, student_f1: number, is_open: boolean, };
-export type CompressionReport = { documents: number, tokens_before: number, tokens_after: number, with_answer: number, put_back: number, };
-export type SpecificityReport = { pairs: number, distance: number, };
-export type IagReport = { options: IagOptions, deviations: Array<NamedOption>, imagine_model: string, imagine_model_sha256: Sha256, imagine_adapter: Sha256, adapters: Array<Sha256>, parameters: number, components: number, rows: number, taught_rows: number, compression: CompressionReport, imagined_tokens: number, gate: TeacherGate | null, specificity: SpecificityReport, questions: number, answered: number, controls: Array<ControlResult>, stages: Array<StageReport>, seconds: { [key in string]: number }, foretold_seconds: number | null, };
-
 /** What the window needs to know at its start. */
 export type Hello = {
   /** Quartet's version. */
@@ -547,6 +552,140 @@ export type HubReport = {
   deviation: number,
   /** Mean cosine between vectors of different passages. */
   mean_cosine: number, };
+
+/** What the weights are made from. */
+export type IagFeatures = "question_and_document" | "question";
+
+/** How a question becomes weights. */
+export type IagForm = "hypernetwork" | "bank";
+
+/** What stands in the prompt besides the question. */
+export type IagMode = "closed_book" | "own_document" | "retrieved";
+
+/**
+ * How an IAG artefact is made. Everything that leaves the paper is a field here with a value
+ * that keeps to it, or is named in the report.
+ */
+export type IagOptions = {
+  /** How a question becomes weights. */
+  form: IagForm,
+  /** What they are made from. */
+  features: IagFeatures,
+  /** Who writes the document. */
+  imaginer: Imaginer,
+  /** Tokens of a document, at most. */
+  document_tokens: number,
+  /** Passages that are squeezed into one document. */
+  passages: number,
+  /** Inner length of the generated changes; the paper's is 32. */
+  rank: number,
+  /** Hidden units of the hypernetwork; the paper's are 8. */
+  hidden: number,
+  /** Adapters of a bank. */
+  bank: number,
+  /** Components kept by the whitening, at most; the paper's are 255. */
+  components: number,
+  /** Inner length of the static change of the feed-forward layers; 0 leaves them alone. */
+  feed_forward_rank: number,
+  /** Learn from a teacher that reads the documents. */
+  distillation: boolean,
+  /** Weight of the divergence from the teacher; the answer itself has the rest. */
+  teacher_weight: number,
+  /** Weight of the distance from the teacher's hidden states. */
+  hidden_weight: number,
+  /** The distillation's temperature never falls below 1. */
+  clamp_temperature: boolean,
+  /**
+   * Documents for the second part are written about wordings the imagine model was not
+   * taught.
+   */
+  cross_fit: boolean,
+  /**
+   * Slot numbers as they are, up to the number of layers, as in the code of the paper;
+   * otherwise from 0 to 1.
+   */
+  raw_slots: boolean,
+  /** All weights of the hypernetwork begin at a ten-millionth, as in the code of the paper. */
+  tiny_start: boolean, };
+
+/** What an IAG artefact is made of and what it is worth. */
+export type IagReport = {
+  /** How it was made. */
+  options: IagOptions,
+  /** The same in words: where it leaves the paper. */
+  deviations: Array<NamedOption>,
+  /** The imagine model, by name. */
+  imagine_model: string,
+  /** Digest of its file. */
+  imagine_model_sha256: Sha256,
+  /** Digest of the adapter with which it imagines. */
+  imagine_adapter: Sha256,
+  /**
+   * Digests of the fixed adapters of the base: the feed-forward layers' and, for a bank, its
+   * members in order.
+   */
+  adapters: Array<Sha256>,
+  /** Numbers trained in the second part. */
+  parameters: number,
+  /** Components of the features. */
+  components: number,
+  /** Questions learnt from. */
+  rows: number,
+  /** Of them those that learnt from the teacher too. */
+  taught_rows: number,
+  /** How documents were made. */
+  compression: CompressionReport,
+  /** Mean tokens of a document the imagine model writes. */
+  imagined_tokens: number,
+  /** Whether the teacher was worth listening to. */
+  gate: TeacherGate | null,
+  /** How different questions' weights are. */
+  specificity: SpecificityReport,
+  /** Questions measured on, all in wordings nobody was trained on. */
+  questions: number,
+  /** How many of them were answered too, for F1. */
+  answered: number,
+  /** Against each control. */
+  controls: Array<ControlResult>,
+  /** The stages of training. */
+  stages: Array<StageReport>,
+  /** Wall time of each part of the work, in seconds. */
+  seconds: { [key in string]: number },
+  /** Seconds foretold for training before its first update. */
+  foretold_seconds: number | null, };
+
+/** How an answer by IAG came about. */
+export type IagTrace = {
+  /** What stood in the prompt. */
+  mode: IagMode,
+  /**
+   * The document: the imagine model's own words, and no evidence of anything; or, with
+   * [`IagMode::Retrieved`], squeezed words of passages. Empty with [`IagMode::ClosedBook`].
+   */
+  document: string,
+  /** Whether it was written earlier for the same question. */
+  cached: boolean,
+  /** What was taken away, in a comparison. */
+  control: Control | null,
+  /** How the weights were made; `None` where none were. */
+  form: IagForm | null,
+  /** What the imagine model read and wrote. */
+  imagine: Usage,
+  /** Tokens that the base read for the features. */
+  feature_tokens: number,
+  /** Size of the adapter made for the question, in bytes. */
+  adapter_bytes: number,
+  /** Writing the document, or finding and squeezing passages, in milliseconds. */
+  imagine_ms: number,
+  /** The features, in milliseconds. */
+  feature_ms: number,
+  /** Making the weights, in milliseconds. */
+  generate_ms: number,
+  /** Handing them to the engine, in milliseconds. */
+  load_ms: number, };
+
+/** Who writes the imagined document. */
+export type Imaginer = "expert" | "base";
 
 /** How much of a collection is prepared for a base. */
 export type ImplicitStatus = {
@@ -1192,6 +1331,16 @@ export type SocketCount = {
   /** How many. */
   count: number, };
 
+/** How different the weights of different questions are (card, test 7). */
+export type SpecificityReport = {
+  /** Pairs of questions compared. */
+  pairs: number,
+  /**
+   * Mean length of the difference of two questions' weight changes over the mean length of
+   * the changes.
+   */
+  distance: number, };
+
 /** A stage of a training. */
 export type StageReport = {
   /** Its name. */
@@ -1227,6 +1376,21 @@ export type Support = {
   span: PageSpan,
   /** Share of the sentence's content that the span carries, from 0 to 1. */
   score: number, };
+
+/** Whether there is anything to learn from a teacher that reads the documents (card, test 19). */
+export type TeacherGate = {
+  /** Questions asked of both. */
+  questions: number,
+  /** Share of exact answers of the teacher, with passages. */
+  teacher: number,
+  /** Share of exact answers of the student, without. */
+  student: number,
+  /** Mean token F1 of the teacher. */
+  teacher_f1: number,
+  /** Mean token F1 of the student. */
+  student_f1: number,
+  /** Whether the teacher is enough better to learn from. */
+  is_open: boolean, };
 
 /** How long each part took, in milliseconds. */
 export type Timings = {

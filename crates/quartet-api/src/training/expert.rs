@@ -264,7 +264,7 @@ impl Work<'_> {
     ) -> Result<(Material, Option<String>)> {
         let stop = self.lease.stop();
         let reader = self.quartet.study_reader(self.request, stop).await?;
-        let file = self.quartet.study_file(&self.collection);
+        let file = self.quartet.study_file(self.collection.id);
         let reader = reader.as_ref().map(|reader| reader as &dyn Reader);
         let writer = reader.map(|reader| reader.model().model.0.clone());
         let material =

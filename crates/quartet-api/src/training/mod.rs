@@ -31,7 +31,7 @@ use crate::Quartet;
 use crate::engine::BaseReader;
 use crate::experts::Thoughts;
 use crate::keeping::OnProgress;
-use crate::models::InstalledModel;
+use crate::models::{InstalledModel, write_atomically};
 use crate::workers::worker_command;
 use expert::Work;
 use folder::WorkFolder;
@@ -40,13 +40,14 @@ use iag::IagWork;
 use imprag::ImpragWork;
 use pace::Pace;
 use quartet_library::StoredArtefact;
+use quartet_synth::Journal;
 use quartet_types::{
-    Artefact, ArtefactKind, Collection, GagOptions, IagOptions, ImpragTier, JobId, JobKind, Preset,
-    Result,
+    Artefact, ArtefactKind, CollectionId, DocumentId, Error, GagOptions, IagOptions, ImpragTier,
+    JobId, JobKind, Preset, Result,
 };
 use quartet_worker::Supervisor;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 pub(crate) use student::Student;
 use tokio_util::sync::CancellationToken;
@@ -200,6 +201,15 @@ const SMALL: &str = "small";
 /// Instead of a writer: only rules make questions.
 const NOBODY: &str = "none";
 
+fn remove_if_there(file: &Path) -> Result<()> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::from_io(&error, file))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Quartet {
     /// Trains an expert on a collection; goes on where an interrupted training of the same
     /// request stopped. What was trained for the collection before is replaced at the end.
@@ -287,8 +297,33 @@ impl Quartet {
     }
 
     /// Where the study material of a collection is.
-    pub(crate) fn study_file(&self, collection: &Collection) -> PathBuf {
-        self.paths.data.join("study").join(format!("collection-{}.jsonl", collection.id))
+    pub(crate) fn study_file(&self, collection: CollectionId) -> PathBuf {
+        self.paths.data.join("study").join(format!("collection-{collection}.jsonl"))
+    }
+
+    /// Where squeezed documents of a collection are.
+    pub(crate) fn documents_file(&self, collection: CollectionId) -> PathBuf {
+        self.paths.data.join("study").join(format!("collection-{collection}-documents.jsonl"))
+    }
+
+    /// Forgets what was made of a document to study it.
+    ///
+    /// # Errors
+    /// An operating-system error.
+    pub(crate) fn forget_studied(
+        &self,
+        collection: CollectionId,
+        document: DocumentId,
+    ) -> Result<()> {
+        // Squeezed documents are made of several: they are made anew.
+        remove_if_there(&self.documents_file(collection))?;
+        let file = self.study_file(collection);
+        let text = match std::fs::read(&file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            read => read.map_err(|error| Error::from_io(&error, &file))?,
+        };
+        let kept = Journal::read(&String::from_utf8_lossy(&text)).without(document)?;
+        write_atomically(&file, kept.as_bytes())
     }
 
     fn expert_model(&self, request: &ExpertRequest) -> Result<InstalledModel> {

@@ -24,6 +24,8 @@ const ROWS_PER_COMPONENT: usize = 10;
 const FEWEST: usize = 4;
 /// Below this share of the largest an eigenvalue is a zero that was rounded.
 const ROUNDING: f64 = 1e-12;
+/// Variance below this share of the rows' own mean square is that of rounding to 32 bits.
+const NO_VARIANCE: f64 = 1e-14;
 /// The eigenvalue algorithm converges in a few steps per row, or not at all.
 const MOST_STEPS: usize = 100_000;
 
@@ -66,7 +68,10 @@ impl Whitening {
         });
         let wanted = most.min((rows.len() / ROWS_PER_COMPONENT).max(FEWEST));
         let found = components(&centred, wanted)?;
-        let Some(largest) = found.first().map(|(value, _)| *value) else {
+        let square: f64 = rows.iter().flatten().map(|value| f64::from(*value).powi(2)).sum();
+        let least = square / count * NO_VARIANCE;
+        let largest = found.first().map(|(value, _)| *value).filter(|value| *value > least);
+        let Some(largest) = largest else {
             return Err(invalid("the rows to whiten are all the same"));
         };
         let mut directions = Vec::with_capacity(found.len() * width);

@@ -118,7 +118,7 @@ async fn nothing_is_imagined_where_nothing_was_trained() {
 #[tokio::test]
 async fn a_question_that_does_not_fit_is_refused_before_anything_is_imagined() {
     let reader = ScriptedReader::new("x");
-    let model = ModelDescription { context: 190, ..reader.model.clone() };
+    let model = ModelDescription { context: 200, ..reader.model.clone() };
     let reader = ScriptedReader { model, ..reader };
     let (options, cancel) = (Options::default(), CancellationToken::new());
     let imagination = ScriptedImagination::new(tuner());

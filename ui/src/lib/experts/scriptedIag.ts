@@ -38,7 +38,6 @@ export function iagReport(over: Partial<IagReport> = {}): IagReport {
       bank: 8,
       components: 64,
       feed_forward_rank: 8,
-      dropout: 0.1,
       distillation: true,
       teacher_weight: 0.4,
       hidden_weight: 1,

@@ -2,7 +2,6 @@
 //! (IAG card, section 2.1).
 
 use crate::Quartet;
-use crate::training::folder::WorkFolder;
 use crate::training::pace::{Detail, Pace};
 use quartet_gguf::sha256_of_bytes;
 use quartet_library::JobLease;
@@ -22,8 +21,6 @@ use std::path::{Path, PathBuf};
 
 /// The part of the work that is told meanwhile.
 pub(in crate::training) const SQUEEZING: &str = "squeezing passages";
-/// Finished documents, one a line.
-const FILE: &str = "contexts.jsonl";
 /// Chunks after the first that may hold an answer: those that are studied as one passage.
 const CHUNKS_OF_A_PASSAGE: usize = 8;
 
@@ -55,7 +52,10 @@ pub(super) struct Squeezing<'a> {
     pub(super) options: &'a IagOptions,
     /// The imagine model: lengths are in its tokens.
     pub(super) scorer: &'a dyn Reader,
-    pub(super) folder: &'a WorkFolder,
+    /// Finished documents, one a line: a training after this one takes them as they are.
+    pub(super) file: &'a Path,
+    /// State of the collection.
+    pub(super) fingerprint: &'a str,
     pub(super) lease: &'a JobLease,
 }
 
@@ -71,8 +71,8 @@ impl Squeezing<'_> {
         pace: &Pace<'_>,
     ) -> Result<Vec<Context>> {
         let stop = self.lease.stop();
-        let path = self.folder.path().join(FILE);
-        let mut finished = read(&path)?;
+        let path = self.file;
+        let mut finished = read(path)?;
         let keys: Vec<Sha256> = questions.iter().map(|one| self.key(one)).collect();
         let total = keys.len() as u64;
         let mut done = keys.iter().filter(|key| finished.contains_key(*key)).count() as u64;
@@ -107,7 +107,7 @@ impl Squeezing<'_> {
                     put_back: squeezed.put_back,
                     passages: texts,
                 };
-                append(&path, &context).await?;
+                append(path, &context).await?;
                 finished.insert(key.clone(), context);
                 done += 1;
                 pace.tell(done, total, ProgressUnit::Questions, Detail::Nothing).await;
@@ -119,7 +119,7 @@ impl Squeezing<'_> {
 
     fn key(&self, wordings: &Wordings) -> Sha256 {
         let parts = (
-            (template::VERSION, compress::VERSION),
+            (template::VERSION, compress::VERSION, self.fingerprint),
             &self.scorer.model().model.0,
             (self.options.document_tokens, self.options.passages),
             (wordings.chunk.0, wording(wordings), &wordings.answer),
@@ -288,7 +288,7 @@ mod tests {
     #[tokio::test]
     async fn a_half_written_line_is_dropped_and_the_others_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(FILE);
+        let path = folder.path().join("documents.jsonl");
         assert!(read(&path).unwrap().is_empty());
         append(&path, &context("a")).await.unwrap();
         append(&path, &context("b")).await.unwrap();

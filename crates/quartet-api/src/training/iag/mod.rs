@@ -26,7 +26,7 @@ use crate::Quartet;
 use crate::engine::BaseReader;
 use crate::imagination::{Files, MADE, load_adapter};
 use crate::keeping::OnProgress;
-use crate::models::InstalledModel;
+use crate::models::{InstalledModel, write_atomically};
 use gate::{ASKING, teacher_gate};
 use imagining::WRITING;
 use material::{Context, SQUEEZING, Squeezing};
@@ -39,10 +39,10 @@ use quartet_methods::iag::recipe::IagRecipe;
 use quartet_methods::iag::training::{IagTraining, TEACHING, TUNING};
 use quartet_methods::iag::{deviations, template};
 use quartet_methods::{Imagination, Reader};
-use quartet_train::{Source, TextTraining, TrainedText};
+use quartet_train::{Source, TextTraining};
 use quartet_types::{
     AdapterSource, AdapterUse, Artefact, ArtefactKind, Collection, Error, ErrorCode, ExpertReport,
-    IagReport, Imaginer, Passage, Result, Sha256, SpecificityReport, TeacherGate,
+    IagReport, Imaginer, Passage, Result, Sha256, SpecificityReport, StageReport, TeacherGate,
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -74,6 +74,13 @@ struct Assignment {
     tested: Vec<Asked>,
     compression: quartet_types::CompressionReport,
     writer: Option<String>,
+}
+
+/// The imagine model, taught.
+struct TaughtImaginer {
+    adapter: Sha256,
+    stages: Vec<StageReport>,
+    foretold: Option<f64>,
 }
 
 /// A training under way.
@@ -108,7 +115,7 @@ impl IagWork<'_> {
                 made
             }
         };
-        let (imagine, foretold) = self.teach_to_imagine(&assignment.imagine, &pace).await?;
+        let imagine = self.imaginer(&assignment.imagine, &snapshot, &pace).await?;
 
         let source = AdapterSource::File(assignment.imagine.output.clone());
         let adapter = load_adapter(engine, &imaginer.model().model, source, stop).await?;
@@ -143,7 +150,7 @@ impl IagWork<'_> {
             deviations: deviations(&self.request.options),
             imagine_model: model.name.0.clone(),
             imagine_model_sha256: imagine_sha256,
-            imagine_adapter: imagine.adapter.clone(),
+            imagine_adapter: imagine.adapter,
             adapters: made.adapters(),
             parameters: trained.parameters as u64,
             components: small(trained.components),
@@ -158,12 +165,11 @@ impl IagWork<'_> {
             controls: controls(&rows),
             stages: imagine
                 .stages
-                .iter()
-                .chain(std::iter::once(&trained.stage))
-                .map(report::stage)
+                .into_iter()
+                .chain(std::iter::once(report::stage(&trained.stage)))
                 .collect(),
             seconds: pace.spent(),
-            foretold_seconds: foretold.zip(foretold_tuning).map(|(one, other)| one + other),
+            foretold_seconds: imagine.foretold.zip(foretold_tuning).map(|(one, other)| one + other),
         };
         self.keep(&training, &snapshot, assignment.writer, report).await
     }
@@ -223,7 +229,8 @@ impl IagWork<'_> {
             collection: self.collection.id,
             options: &self.request.options,
             scorer: imaginer,
-            folder: self.folder,
+            file: &self.quartet.documents_file(self.collection.id),
+            fingerprint: &snapshot.fingerprint,
             lease: self.lease,
         };
         let contexts = squeezing.contexts(&questions, pace).await?;
@@ -324,18 +331,68 @@ impl IagWork<'_> {
         Ok(Source { name: self.collection.name.clone(), sha256: Sha256(fingerprint) })
     }
 
-    async fn teach_to_imagine(
+    /// Teaches the imagine model, or takes it as an earlier training of the same left it.
+    async fn imaginer(
         &self,
         training: &TextTraining,
+        snapshot: &Snapshot,
         pace: &Pace<'_>,
-    ) -> Result<(TrainedText, Option<f64>)> {
+    ) -> Result<TaughtImaginer> {
+        if let Some(known) = self.known_imaginer(training, snapshot).await? {
+            return Ok(known);
+        }
         let stages: Vec<(String, u64)> =
             training.stages.iter().map(|stage| (stage.name.clone(), stage.plan.steps)).collect();
         let trainer = Trainer { quartet: self.quartet, stop: self.lease.stop() };
         match trainer.follow(TrainerRequest::Train(training.clone()), &stages, pace).await? {
-            (TrainerReply::Trained(trained), foretold) => Ok((trained, foretold)),
+            (TrainerReply::Trained(trained), foretold) => Ok(TaughtImaginer {
+                adapter: trained.adapter,
+                stages: trained.stages.iter().map(report::stage).collect(),
+                foretold,
+            }),
             _ => Err(Error::internal("nothing was trained")),
         }
+    }
+
+    /// The imagine model of the artefact there is, if that was taught the same from the same.
+    async fn known_imaginer(
+        &self,
+        training: &TextTraining,
+        snapshot: &Snapshot,
+    ) -> Result<Option<TaughtImaginer>> {
+        let study = &self.request.study;
+        if study.updates.is_some() || study.passages.is_some() {
+            return Ok(None);
+        }
+        let own = &self.request.options;
+        let stored = self.quartet.library.artefacts(Some(self.collection.id)).await?;
+        for one in &stored {
+            let Some(report) = &one.artefact.iag else { continue };
+            let other = &report.options;
+            let is_same = one.artefact.fingerprint == snapshot.fingerprint
+                && one.artefact.preset == study.preset
+                && report.imagine_model_sha256 == training.base.sha256
+                && (other.imaginer, other.document_tokens, other.passages, other.cross_fit)
+                    == (own.imaginer, own.document_tokens, own.passages, own.cross_fit);
+            if !is_same {
+                continue;
+            }
+            let from = Files::below(&self.quartet.artefact_folder(&one.folder).join(MADE)).imagine;
+            let bytes = std::fs::read(&from).map_err(|error| Error::from_io(&error, &from))?;
+            if sha256_of_bytes(&bytes) != report.imagine_adapter {
+                continue;
+            }
+            let folder = self.folder.path().join(MADE);
+            std::fs::create_dir_all(&folder).map_err(|error| Error::from_io(&error, &folder))?;
+            write_atomically(&training.output, &bytes)?;
+            let (stages, _) = report.stages.split_at(report.stages.len().saturating_sub(1));
+            return Ok(Some(TaughtImaginer {
+                adapter: report.imagine_adapter.clone(),
+                stages: stages.to_vec(),
+                foretold: None,
+            }));
+        }
+        Ok(None)
     }
 
     /// Whether there is anything to distil; `None` where it is not wanted.

@@ -76,7 +76,7 @@ const iag: Record<keyof typeof en, string> = {
   'iag.report.base': 'Antwortet',
   'iag.report.imaginer': 'Denkt sich aus',
   'iag.verdict.specific': 'Die Gewichte folgen der Frage: Die für sie gebildeten sind besser als die einer anderen Frage und als ein Satz für alle.',
-  'iag.verdict.collapsed': 'Zusammengefallen: Gewichte, die für eine Frage gebildet werden, sind nicht besser als die einer anderen. Sie wirken wie ein einziger fester Adapter, gleich was gefragt wird.',
+  'iag.verdict.collapsed': 'Zusammengefallen: Gewichte, die für eine Frage gebildet werden, sind nicht besser als die einer anderen. Es könnte ebenso gut ein einziger fester Adapter sein, gleich was gefragt wird.',
   'iag.verdict.unknown': 'Ob Gewichte für eine Frage besser sind als die einer anderen, wurde hier nicht gemessen.',
   'iag.verdict.gate': 'Es gab nichts zu lernen: Der Lehrer antwortet mit den Stellen nicht besser als der Schüler ohne sie.',
   'iag.verdict.base': 'Die Antworten sind nicht messbar besser als die der Basis allein.',

@@ -74,7 +74,7 @@ const iag = {
   'iag.report.base': 'Answers',
   'iag.report.imaginer': 'Imagines',
   'iag.verdict.specific': 'The weights follow the question: those made for it are better than those of another question, and than one set for all.',
-  'iag.verdict.collapsed': 'Collapsed: weights made for a question are no better than those of another. They work as one fixed adapter, whatever is asked.',
+  'iag.verdict.collapsed': 'Collapsed: weights made for a question are no better than those of another. They might as well be one fixed adapter, whatever is asked.',
   'iag.verdict.unknown': 'Whether weights made for a question are better than those of another was not measured here.',
   'iag.verdict.gate': 'There was nothing to distil: the teacher answers no better with the passages than the student without.',
   'iag.verdict.base': 'The answers are not measurably better than those of the base alone.',
