@@ -144,7 +144,7 @@ fn weights_that_change_nothing_change_no_bit() {
 fn the_file_for_a_question_is_the_change_that_was_trained() {
     for family in ["qwen2", "gemma3"] {
         let both = lettered(family);
-        let (maker, parameters, network) = hypernetwork(&both, 5, 0.01);
+        let (maker, parameters, network) = hypernetwork(&both, 5, 0.005);
         let prompt = template::answer(QUESTION, DOCUMENT);
         let leaves = parameters.constants(both.trainer.compute()).unwrap();
         let adapters = maker.adapters(&both.trainer, &leaves, &FEATURES).unwrap();

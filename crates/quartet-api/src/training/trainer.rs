@@ -52,7 +52,9 @@ impl Trainer<'_> {
             while let Some(event) = events.recv().await {
                 let (stage, step, evaluation) = match event {
                     TextEvent::Estimate { stage, first, seconds } => {
-                        if stage == 0 && first == 0 {
+                        // Nothing is foretold of a stage without updates.
+                        let is_first = stages[..stage].iter().all(|(_, updates)| *updates == 0);
+                        if is_first && first == 0 {
                             foretold = Some(0.0);
                         }
                         foretold = foretold.map(|sum| sum + seconds);

@@ -19,6 +19,8 @@ pub struct IagRecipe {
     /// The imagine model: it reads the collection, then learns to write documents, as an expert
     /// learns to answer.
     pub imagining: ExpertRecipe,
+    /// Questions whose passages are squeezed into documents, at most, spread over the collection.
+    pub documents: usize,
     /// Questions of the second part, at most.
     pub questions: usize,
     /// Times each is visited.
@@ -44,6 +46,7 @@ impl IagRecipe {
         imagining.answering.recalled = 0.0;
         let standard = Self {
             imagining,
+            documents: 320,
             questions: 160,
             passes: 2.0,
             batch: 8,
@@ -53,12 +56,26 @@ impl IagRecipe {
         };
         match preset {
             Preset::Quick => {
-                Self { questions: 48, passes: 1.0, developed_on: 8, gate: 8, ..standard }
+                let mut quick = Self {
+                    documents: 64,
+                    questions: 48,
+                    passes: 1.0,
+                    developed_on: 8,
+                    gate: 8,
+                    ..standard
+                };
+                quick.imagining.reading.micro_batches = 60;
+                quick
             }
             Preset::Standard => standard,
-            Preset::Thorough => {
-                Self { questions: 4_000, passes: 4.0, developed_on: 60, gate: 60, ..standard }
-            }
+            Preset::Thorough => Self {
+                documents: 8_000,
+                questions: 4_000,
+                passes: 4.0,
+                developed_on: 60,
+                gate: 60,
+                ..standard
+            },
         }
     }
 
@@ -68,6 +85,7 @@ impl IagRecipe {
         self.imagining.recalled_tokens = 0;
         let few = usize::try_from(updates).unwrap_or(usize::MAX).saturating_mul(8).max(12);
         self.questions = self.questions.min(few);
+        self.documents = self.documents.min(few * 2);
         self.developed_on = self.developed_on.min(4);
         self.gate = self.gate.min(4);
     }

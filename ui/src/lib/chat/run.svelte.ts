@@ -38,6 +38,8 @@ export class Column {
   routed = $state.raw<{ choice: RouteChoice; scores: RouteScore[] } | null>(null);
   /** For GAG: what the expert wrote, once it has. */
   background = $state<string | null>(null);
+  /** For IAG: what is to stand in the prompt, where that is known. */
+  readonly imagine: IagMode | null;
   /** For IAG: the document for the prompt, imagined or squeezed from passages. */
   imagined = $state.raw<{ document: string; mode: IagMode } | null>(null);
   prefill = $state.raw<{ done: number; total: number } | null>(null);
@@ -46,8 +48,9 @@ export class Column {
   answer = $state.raw<Answer | null>(null);
   error = $state.raw<DeskError | null>(null);
 
-  constructor(method: Method) {
+  constructor(method: Method, imagine: IagMode | null = null) {
     this.method = method;
+    this.imagine = imagine;
   }
 
   get over(): boolean {
@@ -71,7 +74,8 @@ export class Column {
       if (!writing) this.phase = 'searching';
     } else if ('retrieved' in event) {
       this.hits = event.retrieved;
-      if (!writing) this.phase = 'reading';
+      // IAG does not read passages but squeezes them first.
+      if (!writing) this.phase = this.method === 'iag' ? 'imagining' : 'reading';
     } else if ('routed' in event) {
       const [scores, choice] = event.routed;
       this.routed = { choice, scores };
@@ -97,7 +101,8 @@ export class Column {
   #next(): Phase {
     // The expert's model loads while the route is known already.
     if (this.routed && this.background === null && this.routed.choice !== 'general') return 'expert';
-    return this.method === 'iag' && this.imagined === null && this.hits === null ? 'imagining' : 'waiting';
+    if (this.method !== 'iag') return 'waiting';
+    return this.imagined === null ? 'imagining' : 'reading';
   }
 
   /** The method failed, or was stopped. What was written by then stays. */
@@ -136,12 +141,15 @@ export class Run {
   /** Stop was asked for. */
   stopping = $state(false);
 
-  constructor(run: { id: string; chat: ChatId | null; question: string; blind: boolean; methods: Method[] }) {
+  constructor(run: { id: string; chat: ChatId | null; question: string; blind: boolean; methods: Method[]; imagine?: IagMode }) {
     this.id = run.id;
     this.chat = run.chat;
     this.question = run.question;
     this.blind = run.blind;
-    this.columns = run.methods.map((method) => new Column(method));
+    this.columns = run.methods.map((method) => new Column(method, run.imagine));
+    // Alone it waits for nobody, and it tells nothing before it has imagined.
+    const [only] = this.columns;
+    if (only?.method === 'iag' && this.columns.length === 1) only.phase = 'imagining';
   }
 
   column(method: Method): Column {

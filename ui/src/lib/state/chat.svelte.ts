@@ -206,7 +206,8 @@ export class ChatState {
     const sight = this.sight;
     const before = this.items;
     const id = crypto.randomUUID();
-    const run = new Run({ ...ask, id, chat: this.chat?.id ?? null });
+    const imagine = ask.imagine ?? this.asking.imagine;
+    const run = new Run({ ...ask, imagine, id, chat: this.chat?.id ?? null });
     this.#runs.set(id, run);
     this.askError = null;
     const kept = ask.replaces == null ? before : before.slice(0, before.findIndex(({ head }) => head?.id === ask.replaces));
@@ -218,7 +219,7 @@ export class ChatState {
         run.chat = chat.id;
         if (sight === this.sight) this.chat = chat;
       }
-      const { question, methods, blind, abstain, replaces = null, route, imagine = this.asking.imagine } = ask;
+      const { question, methods, blind, abstain, replaces = null, route } = ask;
       const head = await this.#transport.call('ask', {
         ...{ run: id, chat: run.chat, question, methods, blind, abstain, replaces },
         ...(route ? { route } : {}),

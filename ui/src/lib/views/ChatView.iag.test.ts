@@ -63,10 +63,14 @@ describe('asking with imagination', () => {
   it('tells of the document while the base reads, and what kind it is', async () => {
     await choose('IAG');
     await ask();
+    await screen.findByText('Imagining a document');
+    transport.say('iag', { loading: 0.5 });
+    await screen.findByText('Loading the model, 50%');
     transport.say('iag', { loading: 1 });
-    await screen.findByText('Imagining');
+    await screen.findByText('Imagining a document');
     transport.say('iag', { imagined: ['Key hangs barometer.', 'own_document'] });
     await screen.findByText('Imagined a document');
+    screen.getByText('Making weights for the question');
     transport.say('iag', { prefill: { done: 4, total: 20 } });
     await screen.findByText('Reading, 4 of 20 tokens');
     expect(screen.queryByText('Squeezed the passages')).toBeNull();
@@ -76,10 +80,20 @@ describe('asking with imagination', () => {
     await choose('IAG');
     await choose('Retrieved passages');
     await ask();
+    await screen.findByText('Searching');
     transport.say('iag', { retrieved: [passage(0)] });
+    await screen.findByText('Squeezing the passages');
     transport.say('iag', { imagined: ['key behind barometer', 'retrieved'] });
     await screen.findByText('Squeezed the passages');
     expect(screen.queryByText('Imagined a document')).toBeNull();
+  });
+
+  it('does not speak of a document where there is to be none', async () => {
+    await choose('IAG');
+    await choose('No document');
+    await ask();
+    await screen.findByText('Making weights for the question');
+    expect(screen.queryByText(/Imagin/)).toBeNull();
   });
 
   it('is accessible', async () => {

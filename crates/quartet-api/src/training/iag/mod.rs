@@ -7,6 +7,7 @@
 
 mod comparing;
 mod gate;
+mod imaginer;
 mod imagining;
 mod material;
 mod tuning;
@@ -16,40 +17,37 @@ use super::expert::{Snapshot, Work, small};
 use super::folder::WorkFolder;
 use super::material::Material;
 use super::pace::{COMPARING, Pace, STUDY};
-use super::plan::{READING, Samples, spread};
+use super::plan::{READING, spread};
 use super::report;
 use super::student::Student;
-use super::trainer::Trainer;
 use super::verdict::controls;
-use super::worker::{TrainerReply, TrainerRequest};
 use crate::Quartet;
 use crate::engine::BaseReader;
 use crate::imagination::{Files, MADE, load_adapter};
 use crate::keeping::OnProgress;
-use crate::models::{InstalledModel, write_atomically};
+use crate::models::InstalledModel;
 use gate::{ASKING, teacher_gate};
+use imaginer::IMAGINING;
 use imagining::WRITING;
-use material::{Context, SQUEEZING, Squeezing};
+use material::{SQUEEZING, Squeezing};
 use quartet_gguf::sha256_of_bytes;
 use quartet_library::JobLease;
+use quartet_methods::expert::Lesson;
 use quartet_methods::expert::lessons::running_text;
-use quartet_methods::expert::{Lesson, Lessons, Wordings};
 use quartet_methods::gag::recipe::develop_or_test;
+use quartet_methods::iag::deviations;
 use quartet_methods::iag::recipe::IagRecipe;
 use quartet_methods::iag::training::{IagTraining, TEACHING, TUNING};
-use quartet_methods::iag::{deviations, template};
 use quartet_methods::{Imagination, Reader};
-use quartet_train::{Source, TextTraining};
+use quartet_train::TextTraining;
 use quartet_types::{
     AdapterSource, AdapterUse, Artefact, ArtefactKind, Collection, Error, ErrorCode, ExpertReport,
-    IagReport, Imaginer, Passage, Result, Sha256, SpecificityReport, StageReport, TeacherGate,
+    IagReport, Imaginer, Passage, Result, SpecificityReport, TeacherGate,
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The stage after reading, of the imagine model.
-const IMAGINING: &str = "learning to imagine";
 /// Questions that are scored, and of these answered, at most: quick, standard, thorough.
 const COMPARED: [(usize, usize); 3] = [(16, 8), (40, 24), (200, 120)];
 
@@ -74,13 +72,6 @@ struct Assignment {
     tested: Vec<Asked>,
     compression: quartet_types::CompressionReport,
     writer: Option<String>,
-}
-
-/// The imagine model, taught.
-struct TaughtImaginer {
-    adapter: Sha256,
-    stages: Vec<StageReport>,
-    foretold: Option<f64>,
 }
 
 /// A training under way.
@@ -110,7 +101,10 @@ impl IagWork<'_> {
         let assignment = match self.folder.load::<Assignment>("assignment.json")? {
             Some(assignment) => assignment,
             None => {
-                let made = self.assign(&snapshot, &student, &imaginer, &model, &pace).await?;
+                let made = {
+                    let models = (&base, &model);
+                    self.assign(&snapshot, &student, &imaginer, models, &pace).await?
+                };
                 self.folder.store("assignment.json", &made)?;
                 made
             }
@@ -209,14 +203,15 @@ impl IagWork<'_> {
         snapshot: &Snapshot,
         student: &Student,
         imaginer: &BaseReader,
-        model: &InstalledModel,
+        (base, model): (&InstalledModel, &InstalledModel),
         pace: &Pace<'_>,
     ) -> Result<Assignment> {
         let recipe = self.recipe();
         let taught: Vec<Passage> = snapshot.part(false).cloned().collect();
         let work = self.study_work();
         let (Material { questions, .. }, writer) = work.study(&taught, pace).await?;
-        let questions = self.chosen(questions, &recipe);
+        let questions = spread(&questions, recipe.documents);
+        self.foretell(base, model, questions.len(), pace);
         if questions.is_empty() {
             return Err(Error::new(
                 ErrorCode::InvalidInput,
@@ -270,129 +265,31 @@ impl IagWork<'_> {
         })
     }
 
-    /// To try it out, a few questions will do.
-    fn chosen(&self, questions: Vec<Wordings>, recipe: &IagRecipe) -> Vec<Wordings> {
-        match self.request.study.updates {
-            Some(_) => spread(&questions, recipe.questions * 2),
-            None => questions,
-        }
-    }
-
-    /// How the imagine model is taught: it reads the passages, then writes documents.
-    async fn imagine_training(
+    /// In seconds, roughly, for two cores, until something is measured. `documents` are the questions there are.
+    fn foretell(
         &self,
-        taught: &[Passage],
-        (questions, contexts): (&[Wordings], &[Context]),
-        held: &[Lesson],
-        student: &Student,
+        base: &InstalledModel,
         model: &InstalledModel,
-    ) -> Result<TextTraining> {
-        let recipe = self.recipe().imagining;
-        let none = std::collections::BTreeSet::new();
-        let reading = Lessons::prepare(taught, &none, &[], student.turns).reading;
-        let (mut writing, mut held_writing) = (Vec::new(), Vec::new());
-        for (wordings, context) in questions.iter().zip(contexts) {
-            let lesson = |question: &String| template::imagine_lesson(question, &context.document);
-            writing.extend(wordings.trained.iter().map(lesson));
-            if !self.request.options.cross_fit {
-                writing.extend(wordings.listened.iter().map(lesson));
-            }
-            held_writing.extend(wordings.held_out.iter().map(lesson));
-        }
-        let samples = Samples {
-            reading: student.samples(&reading).await?,
-            answering: student.samples(&writing).await?,
-            recalled: Vec::new(),
-            held_reading: student.samples(&spread(held, MEASURED_ON)).await?,
-            held_answering: student.samples(&spread(&held_writing, MEASURED_ON)).await?,
-        };
-        let mut stages = samples.stages(&recipe);
-        if let Some(last) = stages.last_mut() {
-            IMAGINING.clone_into(&mut last.name);
-        }
-        let (path, sha256) = self.quartet.models.verified(model)?;
-        Ok(TextTraining {
-            model: path,
-            base: Source { name: model.name.0.clone(), sha256 },
-            data: self.data().await?,
-            artefact: format!("imagination of \"{}\"", self.collection.name),
-            lora: None,
-            rank: recipe.rank,
-            stages,
-            is_small: Work::memory_is_small(model),
-            folder: self.folder.path().join("imagine"),
-            output: self.files().imagine,
-            seed: 1,
-        })
-    }
-
-    async fn data(&self) -> Result<Source> {
-        let fingerprint = self.study_work().snapshot().await?.fingerprint;
-        Ok(Source { name: self.collection.name.clone(), sha256: Sha256(fingerprint) })
-    }
-
-    /// Teaches the imagine model, or takes it as an earlier training of the same left it.
-    async fn imaginer(
-        &self,
-        training: &TextTraining,
-        snapshot: &Snapshot,
+        documents: usize,
         pace: &Pace<'_>,
-    ) -> Result<TaughtImaginer> {
-        if let Some(known) = self.known_imaginer(training, snapshot).await? {
-            return Ok(known);
+    ) {
+        let gigabytes = |model: &InstalledModel| {
+            let weights = model.path.as_ref().and_then(|path| path.metadata().ok());
+            weights.map_or(0.5, |file| file.len() as f64 / 1e9)
+        };
+        let (small, large) = (gigabytes(model), gigabytes(base));
+        let recipe = self.recipe();
+        let IagRecipe { questions, passes, developed_on, gate, .. } = recipe;
+        let questions = questions.min(documents) as f64;
+        pace.foretell(SQUEEZING, documents as f64 * small * 8.0);
+        pace.foretell(WRITING, (questions + developed_on as f64) * (small * 4.0 + large));
+        if self.request.options.distillation {
+            pace.foretell(ASKING, gate as f64 * large * 8.0);
+            pace.foretell(TEACHING, questions * large * 5.0);
         }
-        let stages: Vec<(String, u64)> =
-            training.stages.iter().map(|stage| (stage.name.clone(), stage.plan.steps)).collect();
-        let trainer = Trainer { quartet: self.quartet, stop: self.lease.stop() };
-        match trainer.follow(TrainerRequest::Train(training.clone()), &stages, pace).await? {
-            (TrainerReply::Trained(trained), foretold) => Ok(TaughtImaginer {
-                adapter: trained.adapter,
-                stages: trained.stages.iter().map(report::stage).collect(),
-                foretold,
-            }),
-            _ => Err(Error::internal("nothing was trained")),
-        }
-    }
-
-    /// The imagine model of the artefact there is, if that was taught the same from the same.
-    async fn known_imaginer(
-        &self,
-        training: &TextTraining,
-        snapshot: &Snapshot,
-    ) -> Result<Option<TaughtImaginer>> {
-        let study = &self.request.study;
-        if study.updates.is_some() || study.passages.is_some() {
-            return Ok(None);
-        }
-        let own = &self.request.options;
-        let stored = self.quartet.library.artefacts(Some(self.collection.id)).await?;
-        for one in &stored {
-            let Some(report) = &one.artefact.iag else { continue };
-            let other = &report.options;
-            let is_same = one.artefact.fingerprint == snapshot.fingerprint
-                && one.artefact.preset == study.preset
-                && report.imagine_model_sha256 == training.base.sha256
-                && (other.imaginer, other.document_tokens, other.passages, other.cross_fit)
-                    == (own.imaginer, own.document_tokens, own.passages, own.cross_fit);
-            if !is_same {
-                continue;
-            }
-            let from = Files::below(&self.quartet.artefact_folder(&one.folder).join(MADE)).imagine;
-            let bytes = std::fs::read(&from).map_err(|error| Error::from_io(&error, &from))?;
-            if sha256_of_bytes(&bytes) != report.imagine_adapter {
-                continue;
-            }
-            let folder = self.folder.path().join(MADE);
-            std::fs::create_dir_all(&folder).map_err(|error| Error::from_io(&error, &folder))?;
-            write_atomically(&training.output, &bytes)?;
-            let (stages, _) = report.stages.split_at(report.stages.len().saturating_sub(1));
-            return Ok(Some(TaughtImaginer {
-                adapter: report.imagine_adapter.clone(),
-                stages: stages.to_vec(),
-                foretold: None,
-            }));
-        }
-        Ok(None)
+        pace.foretell(TUNING, questions * passes * large * 6.0);
+        let (scored, answered) = self.compared();
+        pace.foretell(COMPARING, (scored * 8 + answered * 8) as f64 * large * 2.0);
     }
 
     /// Whether there is anything to distil; `None` where it is not wanted.
@@ -447,6 +344,3 @@ impl IagWork<'_> {
         self.quartet.keep_artefact(artefact, &made, MADE, &[]).await
     }
 }
-
-/// Held-out samples that the imagine model is measured on, at most.
-const MEASURED_ON: usize = 24;

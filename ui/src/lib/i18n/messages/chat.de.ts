@@ -109,7 +109,7 @@ const chat: Record<keyof typeof en, string> = {
   'chat.phase.loading.short': 'Lädt',
   'chat.phase.searching': 'Sucht',
   'chat.phase.expert': 'Der Experte denkt nach',
-  'chat.phase.imagining': 'Denkt sich etwas aus',
+  'chat.phase.imagining': 'Bereitet vor',
   'chat.phase.reading': 'Liest',
   'chat.phase.reading.tokens': 'Liest, {done} von {total} Token',
   'chat.phase.writing': 'Schreibt',

@@ -107,7 +107,7 @@ const chat = {
   'chat.phase.loading.short': 'Loading',
   'chat.phase.searching': 'Searching',
   'chat.phase.expert': 'The expert thinks',
-  'chat.phase.imagining': 'Imagining',
+  'chat.phase.imagining': 'Preparing',
   'chat.phase.reading': 'Reading',
   'chat.phase.reading.tokens': 'Reading, {done} of {total} tokens',
   'chat.phase.writing': 'Writing',

@@ -9,6 +9,9 @@ const iag: Record<keyof typeof en, string> = {
   'iag.mode.closed_book.about': 'Aus dem Kopf: nur mit Gewichten, die für die Frage gebildet werden.',
   'iag.mode.retrieved': 'Gesuchte Stellen',
   'iag.mode.retrieved.about': 'Stellen werden gesucht und auf dieselbe Länge gekürzt: belegt, nicht ausgedacht.',
+  'iag.phase.imagining': 'Denkt sich ein Dokument aus',
+  'iag.phase.squeezing': 'Kürzt die Stellen',
+  'iag.phase.weights': 'Bildet Gewichte für die Frage',
   'iag.phase.imagined': 'Dokument ausgedacht',
   'iag.phase.squeezed': 'Stellen gekürzt',
 
@@ -104,6 +107,8 @@ const iag: Record<keyof typeof en, string> = {
   'iag.specificity.pairs.other': 'Gemittelt über {count} Paare.',
   'iag.questions.one': 'Verlust an {count} Frage in untrainiertem Wortlaut; Token-F1 an {answered}.',
   'iag.questions.other': 'Verlust an {count} Fragen in untrainiertem Wortlaut; Token-F1 an {answered} davon, denn Antworten dauert länger.',
+  'iag.questions.all.one': 'Verlust und Token-F1 an {count} Frage in untrainiertem Wortlaut.',
+  'iag.questions.all.other': 'Verlust und Token-F1 an {count} Fragen in untrainiertem Wortlaut.',
   'iag.made': 'Wie es gemacht wurde',
   'iag.made.form.hypernetwork': 'Gewichte aus einem Hypernetz',
   'iag.made.form.bank': 'Eingeschränkte Variante: eine Bank fester Adapter',

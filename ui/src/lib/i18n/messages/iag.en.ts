@@ -7,6 +7,9 @@ const iag = {
   'iag.mode.closed_book.about': 'Closed book: only weights made for the question.',
   'iag.mode.retrieved': 'Retrieved passages',
   'iag.mode.retrieved.about': 'Passages are searched for and squeezed to the same length: grounded, not imagined.',
+  'iag.phase.imagining': 'Imagining a document',
+  'iag.phase.squeezing': 'Squeezing the passages',
+  'iag.phase.weights': 'Making weights for the question',
   'iag.phase.imagined': 'Imagined a document',
   'iag.phase.squeezed': 'Squeezed the passages',
 
@@ -102,6 +105,8 @@ const iag = {
   'iag.specificity.pairs.other': 'On average over {count} pairs.',
   'iag.questions.one': 'Loss on {count} question in words that nobody was trained on; token F1 on {answered}.',
   'iag.questions.other': 'Loss on {count} questions in words that nobody was trained on; token F1 on {answered} of them, as answering takes longer.',
+  'iag.questions.all.one': 'Loss and token F1 on {count} question in words that nobody was trained on.',
+  'iag.questions.all.other': 'Loss and token F1 on {count} questions in words that nobody was trained on.',
   'iag.made': 'How it was made',
   'iag.made.form.hypernetwork': 'Weights written by a hypernetwork',
   'iag.made.form.bank': 'Restricted variant: a bank of fixed adapters',
