@@ -1,8 +1,8 @@
 //! Settings of the methods.
 
 use crate::abstention::Calibration;
-use crate::imprag;
 use crate::rag::prompt::Template;
+use crate::{iag, imprag};
 use quartet_types::{Control, IagMode, RouteChoice, Sampling};
 use std::sync::Arc;
 
@@ -66,6 +66,7 @@ impl Options {
     #[must_use]
     pub fn recipe(&self) -> String {
         let templates = [Template::NONE, Template::RAG, Template::REWRITE, Template::GAG];
-        format!("{templates:?} {} {self:?}", imprag::template::VERSION)
+        let versions = [imprag::template::VERSION, iag::template::VERSION];
+        format!("{templates:?} {versions:?} {self:?}")
     }
 }
