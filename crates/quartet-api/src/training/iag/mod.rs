@@ -49,7 +49,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Questions that are scored, and of these answered, at most: quick, standard, thorough.
-const COMPARED: [(usize, usize); 3] = [(16, 8), (40, 24), (200, 120)];
+const COMPARED: [(usize, usize); 3] = [(16, 8), (32, 16), (200, 120)];
 
 /// A question for the second part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
