@@ -178,8 +178,10 @@ fn modes_differ_in_what_the_prompt_has(home: &Home) {
         .sum();
     assert!(cited > 0, "passages were read, and no answer was found in any");
 
-    let (code, _) = home.failure(&[&ASK[..], &["--imagine", "dreams", QUESTION]].concat());
-    assert_eq!(code, 2);
+    let unknown = home.run(&[&ASK[..], &["--imagine", "dreams", QUESTION]].concat());
+    assert_eq!(unknown.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&unknown.stderr);
+    assert!(said.contains("own_document") && said.contains("closed_book"), "{said}");
 }
 
 /// How many passages an answer from retrieved and squeezed passages cites.

@@ -177,6 +177,10 @@ async fn document(
             made.usage.tokens_read = u32::try_from(squeezed.tokens_before * 2).unwrap_or(u32::MAX);
             made.usage.bytes_read = texts.iter().map(|text| text.len() as u64).sum();
             made.text = squeezed.text;
+            // Nothing was found: there is no document to speak of.
+            if made.text.is_empty() {
+                made.mode = IagMode::ClosedBook;
+            }
         }
     }
     made.milliseconds = milliseconds(begun);
