@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use quartet_methods::{
-    NoExperts, NoImplicit, Options, Ports, Question, Reader, Searcher, Turn, answer,
+    NoExperts, NoImagination, NoImplicit, Options, Ports, Question, Reader, Searcher, Turn, answer,
 };
 use quartet_types::{
     Answer, AnswerEvent, ChunkId, DocumentId, EngineEvent, ErrorCode, Generation,
@@ -179,6 +179,7 @@ async fn ask(
         searcher: search,
         experts: &NoExperts::default(),
         implicit: &NoImplicit::default(),
+        imagination: &NoImagination::default(),
     };
     let answer = answer(
         method,
@@ -277,15 +278,12 @@ async fn a_question_that_does_not_fit_is_refused_before_anything_runs() {
 }
 
 #[tokio::test]
-async fn empty_questions_and_methods_to_come_are_typed_errors() {
+async fn an_empty_question_is_a_typed_error() {
     let reader = ScriptedReader::new(&["x"]);
     let search = ScriptedSearch::new(&[LIGHTS]);
     let (empty, _) = ask(Method::Rag, Question::fresh(" ?\n"), &reader, &search).await;
     assert_eq!(empty.unwrap_err().code, ErrorCode::InvalidInput);
-    let (answer, _) = ask(Method::Iag, Question::fresh("Who?"), &reader, &search).await;
-    let error = answer.unwrap_err();
-    assert_eq!(error.code, ErrorCode::NotSupported);
-    assert!(error.hint.is_some());
+    assert_eq!(reader.asked(), 0);
 }
 
 #[tokio::test]
@@ -366,6 +364,7 @@ async fn a_cancelled_answer_stops() {
         searcher: &search,
         experts: &NoExperts::default(),
         implicit: &NoImplicit::default(),
+        imagination: &NoImagination::default(),
     };
     let outcome = answer(
         Method::Rag,
