@@ -193,6 +193,12 @@ impl Quartet {
         let setting = |name: &str| settings.get(name).cloned().unwrap_or_default();
         let maker: Maker = serde_json::from_value(setting("maker")).map_err(|_| stale())?;
         let options = serde_json::from_value(setting("options")).map_err(|_| stale())?;
+        // What is indexed by the shape must be the base's, whatever a file says.
+        let (shape, described) = (maker.shape(), base.model());
+        if shape.layers != described.layers as usize || shape.architecture != described.architecture
+        {
+            return Err(stale());
+        }
         let mut tuner = Tuner::new(&maker, options, &kept)?;
         let id = base.model().model.clone();
         if files.feed_forward.exists() {

@@ -38,13 +38,19 @@ pub enum Maker {
 }
 
 impl Maker {
+    /// Which base it is for, and of what inner size.
+    #[must_use]
+    pub fn shape(&self) -> &Shape {
+        match self {
+            Self::Hypernetwork(shape) => shape,
+            Self::Bank(shape) => &shape.inner,
+        }
+    }
+
     /// Components of the features.
     #[must_use]
     pub fn components(&self) -> usize {
-        match self {
-            Self::Hypernetwork(shape) => shape.components,
-            Self::Bank(shape) => shape.inner.components,
-        }
+        self.shape().components
     }
 
     /// Names and shapes of what is trained.

@@ -14,7 +14,7 @@ use quartet_types::{Control, Error, Method, ProgressUnit, Result};
 use tokio_util::sync::CancellationToken;
 
 /// What is compared: all that need no index.
-const CONTROLS: [Option<Control>; 7] = [
+pub(super) const CONTROLS: [Option<Control>; 7] = [
     None,
     Some(Control::NoDocument),
     Some(Control::NoHypernetwork),

@@ -12,11 +12,11 @@ use crate::training::student::Student;
 use crate::training::trainer::Trainer;
 use crate::training::worker::{TrainerReply, TrainerRequest};
 use quartet_gguf::sha256_of_bytes;
-use quartet_methods::expert::{Lesson, Lessons, Wordings};
+use quartet_methods::expert::lessons::running_text;
+use quartet_methods::expert::{Lesson, Wordings};
 use quartet_methods::iag::template;
 use quartet_train::{Source, TextTraining};
-use quartet_types::{Error, Passage, Result, Sha256, StageReport};
-use std::collections::BTreeSet;
+use quartet_types::{Error, Result, Sha256, StageReport};
 use std::path::{Path, PathBuf};
 
 /// The stage after reading.
@@ -35,15 +35,15 @@ impl IagWork<'_> {
     /// How the imagine model is taught: it reads the passages, then writes documents.
     pub(super) async fn imagine_training(
         &self,
-        taught: &[Passage],
+        snapshot: &Snapshot,
         (questions, contexts): (&[Wordings], &[Context]),
-        held: &[Lesson],
         student: &Student,
         model: &InstalledModel,
     ) -> Result<TextTraining> {
         let recipe = self.recipe().imagining;
-        let none = BTreeSet::new();
-        let reading = Lessons::prepare(taught, &none, &[], student.turns).reading;
+        let read = |is_held_out| -> Vec<Lesson> {
+            snapshot.part(is_held_out).map(|one| Lesson::text(running_text(one))).collect()
+        };
         let (mut writing, mut held_writing) = (Vec::new(), Vec::new());
         for (wordings, context) in questions.iter().zip(contexts) {
             let lesson = |question: &String| template::imagine_lesson(question, &context.document);
@@ -54,10 +54,10 @@ impl IagWork<'_> {
             held_writing.extend(wordings.held_out.iter().map(lesson));
         }
         let samples = Samples {
-            reading: student.samples(&reading).await?,
+            reading: student.samples(&read(false)).await?,
             answering: student.samples(&writing).await?,
             recalled: Vec::new(),
-            held_reading: student.samples(&spread(held, MEASURED_ON)).await?,
+            held_reading: student.samples(&spread(&read(true), MEASURED_ON)).await?,
             held_answering: student.samples(&spread(&held_writing, MEASURED_ON)).await?,
         };
         let mut stages = samples.stages(&recipe);
@@ -68,7 +68,7 @@ impl IagWork<'_> {
         Ok(TextTraining {
             model: path,
             base: Source { name: model.name.0.clone(), sha256 },
-            data: self.data().await?,
+            data: self.data(snapshot),
             artefact: format!("imagination of \"{}\"", self.collection.name),
             lora: None,
             rank: recipe.rank,
@@ -80,9 +80,10 @@ impl IagWork<'_> {
         })
     }
 
-    async fn data(&self) -> Result<Source> {
-        let fingerprint = self.study_work().snapshot().await?.fingerprint;
-        Ok(Source { name: self.collection.name.clone(), sha256: Sha256(fingerprint) })
+    /// What is learnt from, by name and state.
+    pub(super) fn data(&self, snapshot: &Snapshot) -> Source {
+        let sha256 = Sha256(snapshot.fingerprint.clone());
+        Source { name: self.collection.name.clone(), sha256 }
     }
 
     /// Teaches the imagine model, or takes it as an earlier training of the same left it.

@@ -2,6 +2,7 @@
 //! (IAG card, section 2.1).
 
 use crate::Quartet;
+use crate::models::write_atomically;
 use crate::training::pace::{Detail, Pace};
 use quartet_gguf::sha256_of_bytes;
 use quartet_library::JobLease;
@@ -27,8 +28,10 @@ const CHUNKS_OF_A_PASSAGE: usize = 8;
 /// The squeezed document of a question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Context {
-    /// Digest of everything it depends on.
+    /// Digest of everything it depends on besides the state of the collection.
     key: Sha256,
+    /// That state.
+    fingerprint: String,
     /// The wording that was searched for.
     pub(super) question: String,
     /// Words of the passages.
@@ -73,6 +76,12 @@ impl Squeezing<'_> {
         let stop = self.lease.stop();
         let path = self.file;
         let mut finished = read(path)?;
+        let count = finished.len();
+        finished.retain(|_, one| one.fingerprint == self.fingerprint);
+        if finished.len() < count {
+            // Their text may be of documents that are gone.
+            write_atomically(path, &lines(finished.values())?)?;
+        }
         let keys: Vec<Sha256> = questions.iter().map(|one| self.key(one)).collect();
         let total = keys.len() as u64;
         let mut done = keys.iter().filter(|key| finished.contains_key(*key)).count() as u64;
@@ -99,6 +108,7 @@ impl Squeezing<'_> {
                 let squeezed = squeezer.squeeze(question, &texts, longest, answer, stop).await?;
                 let context = Context {
                     key: key.clone(),
+                    fingerprint: self.fingerprint.to_owned(),
                     question: question.to_owned(),
                     with_answer: holds(&squeezed.text, &wordings.answer),
                     document: squeezed.text,
@@ -119,7 +129,7 @@ impl Squeezing<'_> {
 
     fn key(&self, wordings: &Wordings) -> Sha256 {
         let parts = (
-            (template::VERSION, compress::VERSION, self.fingerprint),
+            (template::VERSION, compress::VERSION),
             &self.scorer.model().model.0,
             (self.options.document_tokens, self.options.passages),
             (wordings.chunk.0, wording(wordings), &wordings.answer),
@@ -209,11 +219,20 @@ fn read(path: &Path) -> Result<HashMap<Sha256, Context>> {
     Ok(contexts.map(|one| (one.key.clone(), one)).collect())
 }
 
+/// Documents as they stand in the file.
+fn lines<'a>(contexts: impl IntoIterator<Item = &'a Context>) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for context in contexts {
+        serde_json::to_writer(&mut bytes, context)
+            .map_err(|error| Error::internal(error.to_string()))?;
+        bytes.push(b'\n');
+    }
+    Ok(bytes)
+}
+
 /// Adds a document to the file, synchronised: what is told as done is on the disk.
 async fn append(path: &Path, context: &Context) -> Result<()> {
-    let mut line =
-        serde_json::to_vec(context).map_err(|error| Error::internal(error.to_string()))?;
-    line.push(b'\n');
+    let line = lines([context])?;
     let file_path: PathBuf = path.to_owned();
     let write = move || {
         let mut file = OpenOptions::new().create(true).append(true).open(&file_path)?;
@@ -257,6 +276,7 @@ mod tests {
     fn context(question: &str) -> Context {
         Context {
             key: sha256_of_bytes(question.as_bytes()),
+            fingerprint: "now".to_owned(),
             question: question.to_owned(),
             document: "an \u{201c}inlet\u{201d}".to_owned(),
             tokens: 3,

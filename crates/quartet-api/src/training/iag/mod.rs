@@ -32,8 +32,6 @@ use imagining::WRITING;
 use material::{SQUEEZING, Squeezing};
 use quartet_gguf::sha256_of_bytes;
 use quartet_library::JobLease;
-use quartet_methods::expert::Lesson;
-use quartet_methods::expert::lessons::running_text;
 use quartet_methods::gag::recipe::develop_or_test;
 use quartet_methods::iag::deviations;
 use quartet_methods::iag::recipe::IagRecipe;
@@ -50,6 +48,20 @@ use std::sync::Arc;
 
 /// Questions that are scored, and of these answered, at most: quick, standard, thorough.
 const COMPARED: [(usize, usize); 3] = [(16, 8), (32, 16), (200, 120)];
+
+/// Seconds for each gigabyte of the model's file, on two cores; measured beside other work. Of a
+/// question whose passages are squeezed:
+const SQUEEZED_IN: f64 = 8.0;
+/// A document that is imagined; the features take about a second more.
+const WRITTEN_IN: f64 = 4.0;
+/// A question that teacher and student answer.
+const ASKED_IN: f64 = 8.0;
+/// An answer the teacher reads.
+const TAUGHT_IN: f64 = 5.0;
+/// A visit in tuning.
+const VISITED_IN: f64 = 6.0;
+/// An answer that is scored or written under one control.
+const SCORED_IN: f64 = 2.0;
 
 /// A question for the second part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,10 +113,8 @@ impl IagWork<'_> {
         let assignment = match self.folder.load::<Assignment>("assignment.json")? {
             Some(assignment) => assignment,
             None => {
-                let made = {
-                    let models = (&base, &model);
-                    self.assign(&snapshot, &student, &imaginer, models, &pace).await?
-                };
+                let models = (&base, &model);
+                let made = self.assign(&snapshot, &student, &imaginer, models, &pace).await?;
                 self.folder.store("assignment.json", &made)?;
                 made
             }
@@ -229,10 +239,8 @@ impl IagWork<'_> {
             lease: self.lease,
         };
         let contexts = squeezing.contexts(&questions, pace).await?;
-        let held: Vec<Lesson> =
-            snapshot.part(true).map(|passage| Lesson::text(running_text(passage))).collect();
         let imagine =
-            self.imagine_training(&taught, (&questions, &contexts), &held, student, model).await?;
+            self.imagine_training(snapshot, (&questions, &contexts), student, model).await?;
         let (mut learnt, mut others, mut develop, mut tested) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (wordings, context) in questions.iter().zip(&contexts) {
@@ -265,7 +273,8 @@ impl IagWork<'_> {
         })
     }
 
-    /// In seconds, roughly, for two cores, until something is measured. `documents` are the questions there are.
+    /// Roughly, for two cores, until something is measured. `documents` are the questions there
+    /// are. Time goes with the size of the model that works.
     fn foretell(
         &self,
         base: &InstalledModel,
@@ -277,19 +286,20 @@ impl IagWork<'_> {
             let weights = model.path.as_ref().and_then(|path| path.metadata().ok());
             weights.map_or(0.5, |file| file.len() as f64 / 1e9)
         };
-        let (small, large) = (gigabytes(model), gigabytes(base));
-        let recipe = self.recipe();
-        let IagRecipe { questions, passes, developed_on, gate, .. } = recipe;
+        let (imaginer, base) = (gigabytes(model), gigabytes(base));
+        let IagRecipe { questions, passes, developed_on, gate, .. } = self.recipe();
         let questions = questions.min(documents) as f64;
-        pace.foretell(SQUEEZING, documents as f64 * small * 8.0);
-        pace.foretell(WRITING, (questions + developed_on as f64) * (small * 4.0 + large));
+        let imagined = questions + developed_on as f64;
+        pace.foretell(SQUEEZING, documents as f64 * imaginer * SQUEEZED_IN);
+        pace.foretell(WRITING, imagined * imaginer.mul_add(WRITTEN_IN, base));
         if self.request.options.distillation {
-            pace.foretell(ASKING, gate as f64 * large * 8.0);
-            pace.foretell(TEACHING, questions * large * 5.0);
+            pace.foretell(ASKING, gate as f64 * base * ASKED_IN);
+            pace.foretell(TEACHING, questions * base * TAUGHT_IN);
         }
-        pace.foretell(TUNING, questions * passes * large * 6.0);
+        pace.foretell(TUNING, questions * passes * base * VISITED_IN);
         let (scored, answered) = self.compared();
-        pace.foretell(COMPARING, (scored * 8 + answered * 8) as f64 * large * 2.0);
+        let each = comparing::CONTROLS.len() + 1;
+        pace.foretell(COMPARING, ((scored + answered) * each) as f64 * base * SCORED_IN);
     }
 
     /// Whether there is anything to distil; `None` where it is not wanted.

@@ -12,7 +12,7 @@ use quartet_methods::expert::Lesson;
 use quartet_methods::iag::template;
 use quartet_methods::iag::training::{IagTraining, LessonTokens, TEACHING, TUNING, TrainedIag};
 use quartet_train::{Origin, Parameters, Source, write_artefact};
-use quartet_types::{Error, Result, Sha256, TeacherGate};
+use quartet_types::{Error, Result, TeacherGate};
 
 impl IagWork<'_> {
     /// What the trainer is asked for the second part.
@@ -27,10 +27,7 @@ impl IagWork<'_> {
         let student = Student::load(&self.quartet.engine, base, self.lease.stop()).await?;
         let (path, sha256) = self.quartet.models.verified(base)?;
         let source = Source { name: base.name.0.clone(), sha256 };
-        let data = Source {
-            name: self.collection.name.clone(),
-            sha256: Sha256(snapshot.fingerprint.clone()),
-        };
+        let data = self.data(snapshot);
         let (learnt, held_out) = imagined.split_at(assignment.learnt.len().min(imagined.len()));
         let features = self.folder.path().join("features");
         let mut kept = Parameters::new();
