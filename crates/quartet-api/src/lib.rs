@@ -6,7 +6,8 @@
 //!
 //! ```no_run
 //! # async fn example() -> quartet_types::Result<()> {
-//! use quartet_api::{AskRequest, CancellationToken, Quartet, types::Method};
+//! use quartet_api::{AskRequest, CancellationToken, Quartet};
+//! use quartet_api::types::{IagMode, Method};
 //!
 //! let quartet = Quartet::open().await?;
 //! let cancel = CancellationToken::new();
@@ -19,6 +20,7 @@
 //!     follow_up: false,
 //!     abstain: true,
 //!     route: None,
+//!     imagine: IagMode::default(),
 //! };
 //! let answer = quartet.ask(&request, &cancel, &mut |_| {}).await?;
 //! println!("{}", answer.text);

@@ -126,6 +126,8 @@ pub struct IagOptions {
     /// Documents for the second part are written about wordings the imagine model was not
     /// taught.
     pub cross_fit: bool,
+    /// The questions are learnt without a document too, for [`IagMode::ClosedBook`].
+    pub closed_book: bool,
     /// Slot numbers as they are, up to the number of layers, as in the code of the paper;
     /// otherwise from 0 to 1.
     pub raw_slots: bool,
@@ -151,6 +153,7 @@ impl Default for IagOptions {
             hidden_weight: 1.0,
             clamp_temperature: true,
             cross_fit: true,
+            closed_book: true,
             raw_slots: false,
             tiny_start: false,
         }
@@ -168,6 +171,7 @@ impl IagOptions {
             document_tokens: 64,
             clamp_temperature: false,
             cross_fit: false,
+            closed_book: false,
             raw_slots: true,
             tiny_start: true,
             ..Self::default()
@@ -272,6 +276,9 @@ pub struct IagReport {
     pub components: u32,
     /// Questions learnt from.
     pub rows: u32,
+    /// Wordings of them that were learnt without a document too.
+    #[serde(default)]
+    pub closed_book_rows: u32,
     /// Of them those that learnt from the teacher too.
     pub taught_rows: u32,
     /// How documents were made.

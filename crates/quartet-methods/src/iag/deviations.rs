@@ -77,6 +77,12 @@ pub fn deviations(options: &IagOptions) -> Vec<NamedOption> {
              taught, as new questions are",
         ),
         one(
+            "one artefact for both modes",
+            options.closed_book,
+            "questions are learnt with and without a document; the paper trains a model of its \
+             own for the closed book",
+        ),
+        one(
             "temperature not below 1",
             options.clamp_temperature,
             "from update 3,500 on the published schedule sharpens",

@@ -23,7 +23,9 @@ pub struct IagRecipe {
     pub documents: usize,
     /// Questions of the second part, at most.
     pub questions: usize,
-    /// Times each is visited.
+    /// Wordings of each that are learnt without a document too.
+    pub alone: usize,
+    /// Times each row is visited.
     pub passes: f64,
     /// Questions of an update (the paper's batch).
     pub batch: usize,
@@ -48,7 +50,8 @@ impl IagRecipe {
             imagining,
             documents: 320,
             questions: 160,
-            passes: 2.0,
+            alone: 3,
+            passes: 4.0,
             batch: 8,
             rate: 1e-3,
             developed_on: 24,
@@ -59,6 +62,7 @@ impl IagRecipe {
                 let mut quick = Self {
                     documents: 64,
                     questions: 48,
+                    alone: 1,
                     passes: 1.0,
                     developed_on: 8,
                     gate: 8,
@@ -90,11 +94,11 @@ impl IagRecipe {
         self.gate = self.gate.min(4);
     }
 
-    /// The plan of the second part for so many questions, with `updates` at most.
+    /// The plan of the second part for so many rows, with `updates` at most.
     #[must_use]
-    pub fn plan(&self, questions: usize, updates: Option<u64>) -> TrainingPlan {
+    pub fn plan(&self, rows: usize, updates: Option<u64>) -> TrainingPlan {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-        let wanted = (questions as f64 * self.passes / self.batch.max(1) as f64).ceil() as u64;
+        let wanted = (rows as f64 * self.passes / self.batch.max(1) as f64).ceil() as u64;
         let steps = wanted.clamp(1, updates.unwrap_or(u64::MAX).max(1));
         TrainingPlan {
             steps,

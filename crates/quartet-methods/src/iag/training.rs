@@ -50,7 +50,7 @@ pub struct IagTraining {
     /// Whether there is a teacher worth listening to.
     pub is_taught: bool,
     /// Folder with the base's states of questions: `learnt` and `held_out`, one row for each
-    /// lesson.
+    /// lesson; and `learnt.alone` and `held_out.alone`, one for each prompt without a document.
     pub features: PathBuf,
     /// Prompts and answers, in the order of the features.
     pub learnt: Vec<LessonTokens>,
@@ -75,6 +75,9 @@ pub struct IagTraining {
 pub struct LessonTokens {
     /// What the student reads.
     pub prompt: Vec<u32>,
+    /// The same question, and others with this answer, without a document.
+    #[serde(default)]
+    pub alone: Vec<Vec<u32>>,
     /// What the teacher reads.
     pub teacher: Vec<u32>,
     /// The answer, the line break that ends it included.
@@ -121,7 +124,8 @@ pub fn train_iag(
             if let Some(every) = plan.steps.checked_div(plan.evaluate_every) {
                 // An evaluation is a forward pass: a third of a visit.
                 let visit = seconds / (plan.steps.max(1) * plan.accumulate as u64) as f64;
-                seconds += visit / 3.0 * (request.held_out.len() as u64 * (every + 1)) as f64;
+                let rows = work.held_out.own.len() + work.held_out.alone.len();
+                seconds += visit / 3.0 * (rows as u64 * (every + 1)) as f64;
             }
             on_event(TextEvent::Estimate { stage: 1, first: state.step, seconds });
             course.run(compute, &mut objective, &work.fresh, control, &mut |event| {
@@ -145,8 +149,8 @@ struct Work<'a> {
     control: &'a Control,
     decoder: Decoder,
     whitening: Whitening,
-    learnt: Vec<Vec<f32>>,
-    held_out: Vec<Vec<f32>>,
+    learnt: Features,
+    held_out: Features,
     maker: Maker,
     feed_forward: Option<LoraPlan>,
     fresh: Parameters,
@@ -159,13 +163,11 @@ impl<'a> Work<'a> {
         let decoder = Decoder::load_checked(&request.model, &request.base, compute, holding)?;
         let options = &request.options;
         let (_, kept) = read_artefact(&request.features, None)?;
-        let learnt = rows(&kept, "learnt", request.learnt.len(), &request.features)?;
-        let held_out = rows(&kept, "held_out", request.held_out.len(), &request.features)?;
-        let whitening = Whitening::fit(&learnt, options.components.max(1) as usize)?;
-        let apply = |all: Vec<Vec<f32>>| -> Result<Vec<Vec<f32>>> {
-            all.iter().map(|row| whitening.apply(row)).collect()
-        };
-        let (learnt, held_out) = (apply(learnt)?, apply(held_out)?);
+        let learnt = Features::read(&kept, "learnt", &request.learnt, &request.features)?;
+        let held_out = Features::read(&kept, "held_out", &request.held_out, &request.features)?;
+        let states: Vec<Vec<f32>> = learnt.own.iter().chain(&learnt.alone).cloned().collect();
+        let whitening = Whitening::fit(&states, options.components.max(1) as usize)?;
+        let (learnt, held_out) = (learnt.whitened(&whitening)?, held_out.whitened(&whitening)?);
         let inner = Shape::of(
             decoder.architecture(),
             whitening.components(),
@@ -202,7 +204,7 @@ impl<'a> Work<'a> {
                 "plan": request.plan,
                 "seed": request.seed,
                 "is_small": request.is_small,
-                "lessons": [request.learnt.len(), request.held_out.len()],
+                "lessons": [learnt.own.len(), held_out.own.len(), learnt.alone.len()],
             }),
         };
         Ok(Self {
@@ -272,16 +274,9 @@ impl<'a> Work<'a> {
             is_chained: self.request.is_small,
             watches_saddle: options.tiny_start,
         };
-        let lesson = |tokens: &LessonTokens, features: &Vec<f32>, teaching| Lesson {
-            prompt: tokens.prompt.clone(),
-            answer: tokens.answer.clone(),
-            features: features.clone(),
-            teaching,
-        };
-        let learnt = self.request.learnt.iter().zip(&self.learnt).zip(teachings);
-        let learnt = learnt.map(|((tokens, row), one)| lesson(tokens, row, one)).collect();
-        let held_out = self.request.held_out.iter().zip(&self.held_out);
-        let held_out = held_out.map(|(tokens, row)| lesson(tokens, row, None)).collect();
+        let learnt = self.learnt.lessons(&self.request.learnt, teachings);
+        let untaught = vec![None; self.request.held_out.len()];
+        let held_out = self.held_out.lessons(&self.request.held_out, untaught);
         Tuning::new(&self.decoder, settings, learnt, held_out, self.control.clone())
     }
 
@@ -295,16 +290,60 @@ impl<'a> Work<'a> {
         self.whitening.add_to(&mut kept)?;
         let components = self.maker.components();
         let mut constant = vec![0.0f32; components];
-        for row in &self.learnt {
+        for row in &self.learnt.own {
             constant.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
         }
-        constant.iter_mut().for_each(|value| *value /= self.learnt.len() as f32);
+        constant.iter_mut().for_each(|value| *value /= self.learnt.own.len() as f32);
         kept.add("constant", 1, components, constant)?;
-        let step = (self.learnt.len() / OTHERS).max(1);
-        let others: Vec<&Vec<f32>> = self.learnt.iter().step_by(step).take(OTHERS).collect();
+        let step = (self.learnt.own.len() / OTHERS).max(1);
+        let others: Vec<&Vec<f32>> = self.learnt.own.iter().step_by(step).take(OTHERS).collect();
         let values = others.iter().flat_map(|row| row.iter().copied()).collect();
         kept.add("others", others.len(), components, values)?;
         Ok(kept)
+    }
+}
+
+/// What the base makes of the questions of lessons.
+struct Features {
+    /// Of each question with its document.
+    own: Vec<Vec<f32>>,
+    /// Of each prompt without one, those of the first lesson first.
+    alone: Vec<Vec<f32>>,
+}
+
+impl Features {
+    fn read(kept: &Parameters, name: &str, lessons: &[LessonTokens], place: &Path) -> Result<Self> {
+        let alone = lessons.iter().map(|one| one.alone.len()).sum();
+        Ok(Self {
+            own: rows(kept, name, lessons.len(), place)?,
+            alone: rows(kept, &format!("{name}.alone"), alone, place)?,
+        })
+    }
+
+    fn whitened(self, whitening: &Whitening) -> Result<Self> {
+        let apply = |all: Vec<Vec<f32>>| -> Result<Vec<Vec<f32>>> {
+            all.iter().map(|row| whitening.apply(row)).collect()
+        };
+        Ok(Self { own: apply(self.own)?, alone: apply(self.alone)? })
+    }
+
+    /// Every question with its document and without, each with what the teacher saw.
+    fn lessons(&self, all: &[LessonTokens], teachings: Vec<Option<Teaching>>) -> Vec<Lesson> {
+        let mut lessons = Vec::with_capacity(self.own.len() + self.alone.len());
+        let mut alone = self.alone.iter();
+        for ((tokens, own), teaching) in all.iter().zip(&self.own).zip(teachings) {
+            let prompts = std::iter::once(&tokens.prompt).chain(&tokens.alone);
+            let features = std::iter::once(own).chain(alone.by_ref().take(tokens.alone.len()));
+            for (prompt, features) in prompts.zip(features) {
+                lessons.push(Lesson {
+                    prompt: prompt.clone(),
+                    answer: tokens.answer.clone(),
+                    features: features.clone(),
+                    teaching: teaching.clone(),
+                });
+            }
+        }
+        lessons
     }
 }
 

@@ -25,6 +25,9 @@ pub(super) struct Imagined {
     pub(super) tokens: u32,
     /// `[width]`, before whitening.
     pub(super) features: Vec<f32>,
+    /// The same of the question without its document, and of its other wordings.
+    #[serde(default)]
+    pub(super) alone: Vec<Vec<f32>>,
 }
 
 /// Who writes and who reads.
@@ -72,7 +75,12 @@ impl Writing<'_> {
             IagFeatures::Question => "",
         };
         let features = pooled(question, beside, self.reader, stop).await?.vector;
-        Ok(Imagined { tokens: written.usage.tokens_written, document: written.text, features })
+        let mut alone = Vec::new();
+        for wording in asked.alone() {
+            alone.push(pooled(wording, "", self.reader, stop).await?.vector);
+        }
+        let tokens = written.usage.tokens_written;
+        Ok(Imagined { tokens, document: written.text, features, alone })
     }
 }
 

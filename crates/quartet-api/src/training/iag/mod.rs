@@ -54,12 +54,16 @@ const COMPARED: [(usize, usize); 3] = [(16, 8), (32, 16), (200, 120)];
 const SQUEEZED_IN: f64 = 8.0;
 /// A document that is imagined; the features take about a second more.
 const WRITTEN_IN: f64 = 4.0;
+/// Those of a question without its document.
+const ALONE_IN: f64 = 0.4;
 /// A question that teacher and student answer.
 const ASKED_IN: f64 = 8.0;
 /// An answer the teacher reads.
 const TAUGHT_IN: f64 = 5.0;
-/// A visit in tuning.
-const VISITED_IN: f64 = 6.0;
+/// A visit in tuning, with a document and without.
+const VISITED_IN: f64 = 4.0;
+/// See [`VISITED_IN`].
+const VISITED_ALONE_IN: f64 = 1.5;
 /// An answer that is scored or written under one control.
 const SCORED_IN: f64 = 2.0;
 
@@ -67,9 +71,23 @@ const SCORED_IN: f64 = 2.0;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Asked {
     question: String,
+    /// It is asked without a document too.
+    #[serde(default)]
+    is_alone: bool,
+    /// Other wordings that are asked without a document.
+    #[serde(default)]
+    wordings: Vec<String>,
     answer: String,
     /// Passages that the teacher reads, the one the question was made from first.
     passages: Vec<String>,
+}
+
+impl Asked {
+    /// What is asked without a document: the question itself and its other wordings.
+    fn alone(&self) -> impl Iterator<Item = &str> {
+        let own = self.is_alone.then_some(&self.question);
+        own.into_iter().chain(&self.wordings).map(String::as_str)
+    }
 }
 
 /// What the parts after the study work on.
@@ -84,6 +102,13 @@ struct Assignment {
     tested: Vec<Asked>,
     compression: quartet_types::CompressionReport,
     writer: Option<String>,
+}
+
+impl Assignment {
+    /// What is learnt in the second part: questions with a document, and without.
+    fn rows(&self) -> usize {
+        self.learnt.iter().map(|one| 1 + one.alone().count()).sum()
+    }
 }
 
 /// A training under way.
@@ -159,6 +184,7 @@ impl IagWork<'_> {
             parameters: trained.parameters as u64,
             components: small(trained.components),
             rows: small(assignment.learnt.len()),
+            closed_book_rows: small(assignment.rows() - assignment.learnt.len()),
             taught_rows: small(trained.taught),
             compression: assignment.compression,
             imagined_tokens: imagining::mean_tokens(&imagined),
@@ -244,18 +270,25 @@ impl IagWork<'_> {
         let (mut learnt, mut others, mut develop, mut tested) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (wordings, context) in questions.iter().zip(&contexts) {
+            let options = &self.request.options;
             let asked = |question: &String| Asked {
                 question: question.clone(),
+                is_alone: options.closed_book && recipe.alone > 0,
+                wordings: Vec::new(),
                 answer: wordings.answer.clone(),
                 passages: context.passages.clone(),
             };
-            let own = match self.request.options.cross_fit {
-                true => &wordings.listened,
-                false => &wordings.trained,
+            let (own, more) = match options.cross_fit {
+                true => (&wordings.listened, wordings.trained.as_slice()),
+                false => (&wordings.trained, &[][..]),
+            };
+            let more = match options.closed_book {
+                true => &more[..more.len().min(recipe.alone.saturating_sub(1))],
+                false => &[],
             };
             // What a person might ask goes first.
             let part = if wordings.natural.is_empty() { &mut others } else { &mut learnt };
-            part.extend(own.iter().map(asked));
+            part.extend(own.iter().map(|one| Asked { wordings: more.to_vec(), ..asked(one) }));
             for question in &wordings.held_out {
                 let part = if develop_or_test(question) { &mut develop } else { &mut tested };
                 part.push(asked(question));
@@ -287,16 +320,21 @@ impl IagWork<'_> {
             weights.map_or(0.5, |file| file.len() as f64 / 1e9)
         };
         let (imaginer, base) = (gigabytes(model), gigabytes(base));
-        let IagRecipe { questions, passes, developed_on, gate, .. } = self.recipe();
+        let IagRecipe { questions, alone, passes, developed_on, gate, .. } = self.recipe();
+        let alone = if self.request.options.closed_book { alone as f64 } else { 0.0 };
         let questions = questions.min(documents) as f64;
         let imagined = questions + developed_on as f64;
         pace.foretell(SQUEEZING, documents as f64 * imaginer * SQUEEZED_IN);
-        pace.foretell(WRITING, imagined * imaginer.mul_add(WRITTEN_IN, base));
+        pace.foretell(
+            WRITING,
+            imagined * imaginer.mul_add(WRITTEN_IN, base * (1.0 + alone * ALONE_IN)),
+        );
         if self.request.options.distillation {
             pace.foretell(ASKING, gate as f64 * base * ASKED_IN);
             pace.foretell(TEACHING, questions * base * TAUGHT_IN);
         }
-        pace.foretell(TUNING, questions * passes * base * VISITED_IN);
+        let visit = VISITED_IN + alone * VISITED_ALONE_IN;
+        pace.foretell(TUNING, questions * passes * base * visit);
         let (scored, answered) = self.compared();
         let each = comparing::CONTROLS.len() + 1;
         pace.foretell(COMPARING, ((scored + answered) * each) as f64 * base * SCORED_IN);

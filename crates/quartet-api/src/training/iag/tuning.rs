@@ -11,7 +11,7 @@ use crate::training::worker::{TrainerReply, TrainerRequest};
 use quartet_methods::expert::Lesson;
 use quartet_methods::iag::template;
 use quartet_methods::iag::training::{IagTraining, LessonTokens, TEACHING, TUNING, TrainedIag};
-use quartet_train::{Origin, Parameters, Source, write_artefact};
+use quartet_train::{Origin, Parameters, Source, TextSample, write_artefact};
 use quartet_types::{Error, Result, TeacherGate};
 
 impl IagWork<'_> {
@@ -33,9 +33,15 @@ impl IagWork<'_> {
         let mut kept = Parameters::new();
         for (name, rows) in [("learnt", learnt), ("held_out", held_out)] {
             let width = rows.first().map_or(0, |row| row.features.len());
-            if width > 0 {
-                let values = rows.iter().flat_map(|row| row.features.iter().copied()).collect();
-                kept.add(name, rows.len(), width, values)?;
+            if width == 0 {
+                continue;
+            }
+            let values = rows.iter().flat_map(|row| row.features.iter().copied()).collect();
+            kept.add(name, rows.len(), width, values)?;
+            let alone: Vec<&Vec<f32>> = rows.iter().flat_map(|row| &row.alone).collect();
+            if !alone.is_empty() {
+                let values = alone.iter().flat_map(|row| row.iter().copied()).collect();
+                kept.add(format!("{name}.alone"), alone.len(), width, values)?;
             }
         }
         let settings = serde_json::json!({ "template": template::VERSION });
@@ -58,7 +64,7 @@ impl IagWork<'_> {
             features,
             learnt: lessons(&student, &assignment.learnt, learnt).await?,
             held_out: lessons(&student, &assignment.develop, held_out).await?,
-            plan: recipe.plan(assignment.learnt.len(), self.request.study.updates),
+            plan: recipe.plan(assignment.rows(), self.request.study.updates),
             is_small: Work::memory_is_small(base),
             folder: self.folder.path().join("tuning"),
             output: self.files().tuner,
@@ -95,14 +101,24 @@ async fn lessons(
         asked.iter().zip(imagined).map(|(one, made)| lesson(one, &made.document)).collect();
     let theirs: Vec<Lesson> =
         asked.iter().map(|one| lesson(one, &one.passages.join(" "))).collect();
+    let alone: Vec<Lesson> = asked
+        .iter()
+        .flat_map(|one| {
+            one.alone().map(|wording| template::answer_lesson(wording, "", &one.answer))
+        })
+        .collect();
+    let prompt = |one: &TextSample| one.ids[..one.learn_from].to_vec();
     let own = student.samples(&own).await?;
     let theirs = student.samples(&theirs).await?;
-    Ok(own
-        .into_iter()
-        .zip(theirs)
-        .map(|(own, theirs)| LessonTokens {
-            prompt: own.ids[..own.learn_from].to_vec(),
-            teacher: theirs.ids[..theirs.learn_from].to_vec(),
+    let alone = student.samples(&alone).await?;
+    let mut alone = alone.iter().map(prompt);
+    Ok(asked
+        .iter()
+        .zip(own.iter().zip(&theirs))
+        .map(|(one, (own, theirs))| LessonTokens {
+            prompt: prompt(own),
+            alone: alone.by_ref().take(one.alone().count()).collect(),
+            teacher: prompt(theirs),
             answer: own.ids[own.learn_from..].to_vec(),
         })
         .collect())
