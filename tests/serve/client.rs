@@ -65,6 +65,7 @@ impl Server {
                 let error: Value = serde_json::from_str(&line).expect("JSON");
                 let hint = error["error"]["hint"].as_str().expect("a hint");
                 assert!(hint.contains("make ui"), "{error:#}");
+                child.wait().expect("it ends");
                 return skip("the program was built without the window's pages; run `make ui`");
             }
         };

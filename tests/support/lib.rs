@@ -1,6 +1,8 @@
 //! What the end-to-end tests share: the built program, a data folder of their own, and what
 //! must be there for a test to mean anything.
 
+#![allow(clippy::print_stderr, reason = "a skipped test should be seen")]
+
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

@@ -21,7 +21,7 @@ pub(crate) async fn import(
     let progress = Progress::new(output.json);
     let result = quartet
         .import(&arguments.collection.collection, &arguments.paths, cancel, &|step| {
-            progress.update(step)
+            progress.update(step);
         })
         .await;
     progress.clear();

@@ -352,8 +352,8 @@ pub(crate) mod tests {
         parse_questions("f", line).unwrap().remove(0)
     }
 
-    fn score(asked: &ExamQuestion, given: Result<Answer, Error>) -> QuestionResult {
-        QuestionResult::score(asked, Method::Rag.into(), &given, &DocumentNames::default())
+    fn score(asked: &ExamQuestion, given: &Result<Answer, Error>) -> QuestionResult {
+        QuestionResult::score(asked, Method::Rag.into(), given, &DocumentNames::default())
     }
 
     const ONE: &str =
@@ -368,7 +368,7 @@ pub(crate) mod tests {
             hit("a01.pdf", "", 2, ""),
             hit("a01.pdf", "", 3, ""),
         ];
-        let result = score(&question(ONE), Ok(answer("It is 47 metres high.", hits, vec![3, 0])));
+        let result = score(&question(ONE), &Ok(answer("It is 47 metres high.", hits, vec![3, 0])));
         assert_eq!(result.recall_at_5, Some(1.0));
         assert_eq!(result.reciprocal_rank, Some(1.0 / 3.0));
         assert_eq!(result.citation_precision, Some(0.5));
@@ -385,7 +385,7 @@ pub(crate) mod tests {
         let mut hits = vec![hit("b.pdf", "", 2, "")];
         hits.extend((10..18).map(|page| hit("c.pdf", "", page, "")));
         hits.push(hit("a.pdf", "", 1, ""));
-        let result = score(&asked, Ok(answer("x", hits, vec![])));
+        let result = score(&asked, &Ok(answer("x", hits, vec![])));
         assert_eq!((result.recall_at_5, result.recall_at_10), (Some(0.5), Some(1.0)));
         assert_eq!(result.reciprocal_rank, Some(1.0));
         assert_eq!(result.citation_precision, None);
@@ -395,22 +395,22 @@ pub(crate) mod tests {
     fn a_refusal_of_an_answerable_question_scores_nothing() {
         let mut refusal = answer("Not in your documents: 47 metres.", vec![], vec![]);
         refusal.outcome = Outcome::NotInDocuments;
-        let result = score(&question(ONE), Ok(refusal.clone()));
+        let result = score(&question(ONE), &Ok(refusal.clone()));
         assert_eq!((result.contains, result.f1), (Some(0.0), Some(0.0)));
         assert!(result.refused);
-        let unanswerable = score(&question(r#"{"id":"u","question":"How old?"}"#), Ok(refusal));
+        let unanswerable = score(&question(r#"{"id":"u","question":"How old?"}"#), &Ok(refusal));
         assert_eq!((unanswerable.contains, unanswerable.recall_at_5), (None, None));
     }
 
     #[test]
     fn an_error_is_a_wrong_answer() {
-        let result = score(&question(ONE), Err(Error::new(ErrorCode::WorkerDied, "gone")));
+        let result = score(&question(ONE), &Err(Error::new(ErrorCode::WorkerDied, "gone")));
         assert_eq!((result.contains, result.refused), (Some(0.0), false));
         assert_eq!(result.total_ms, None);
     }
 
     fn routed(trace: GagTrace) -> QuestionResult {
-        score(&question(ONE), Ok(Answer { gag: Some(trace), ..answer("x", vec![], vec![]) }))
+        score(&question(ONE), &Ok(Answer { gag: Some(trace), ..answer("x", vec![], vec![]) }))
     }
 
     #[test]
@@ -427,7 +427,7 @@ pub(crate) mod tests {
         assert_eq!(general.route.as_deref(), Some(GENERAL));
         assert_eq!((general.route_ms, general.expert_ms), (Some(3.0), None));
         assert_eq!((general.project_ms, general.expert_cached), (None, None));
-        assert_eq!(score(&question(ONE), Ok(answer("x", vec![], vec![]))).route, None);
+        assert_eq!(score(&question(ONE), &Ok(answer("x", vec![], vec![]))).route, None);
 
         // A collection may be called anything.
         assert_ne!(routed(trace(Some("general"), false)).route.as_deref(), Some(GENERAL));
@@ -441,16 +441,16 @@ pub(crate) mod tests {
         let mut given = answer("47 m", vec![hit("a01.pdf", "", 3, "")], vec![0]);
         given.timings.search_ms = 7.0;
         (given.search, given.imprag) = (None, Some(trace));
-        let result = score(&question(ONE), Ok(given.clone()));
+        let result = score(&question(ONE), &Ok(given.clone()));
         assert_eq!((result.recall_at_5, result.search_ms), (Some(1.0), Some(7.0)));
         given.imprag = None;
-        let result = score(&question(ONE), Ok(given));
+        let result = score(&question(ONE), &Ok(given));
         assert_eq!((result.recall_at_5, result.search_ms), (None, None));
     }
 
     #[test]
     fn rows_of_earlier_reports_are_read() {
-        let mut row = score(&question(ONE), Ok(answer("47 m", vec![], vec![])));
+        let mut row = score(&question(ONE), &Ok(answer("47 m", vec![], vec![])));
         // Not known of rows from before these were noted.
         (row.search_ms, row.prefill_ms) = (None, None);
         let mut old = serde_json::to_value(&row).unwrap();

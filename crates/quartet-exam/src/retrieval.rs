@@ -211,12 +211,11 @@ pub fn render(report: &RetrievalReport) -> String {
         let n = rows.first().and_then(|row| row.metrics.values().next()).map_or(0, |one| one.n);
         let _ = writeln!(
             text,
-            "{:<14}  {:<21}  {:<21}  {:<21}  {}",
+            "{:<14}  {:<21}  {:<21}  {:<21}  MRR@10",
             format!("{format} ({n})"),
             "first",
             "among 5",
-            "among 10",
-            "MRR@10"
+            "among 10"
         );
         for row in rows {
             let cells: Vec<String> = METRICS

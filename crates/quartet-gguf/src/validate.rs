@@ -304,7 +304,7 @@ impl<'f> Keys<'f> {
         if self.get(name).is_some() {
             return self.required(name, MAX_WIDTH);
         }
-        if width % heads != 0 {
+        if !width.is_multiple_of(heads) {
             return Err(bad(format!("has a width of {width}, not a multiple of {heads} heads")));
         }
         Ok(width / heads)

@@ -5,7 +5,7 @@
 
 use crate::chunk::ChunkPlan;
 use crate::store::Library;
-use crate::store::documents::{FileFacts, enqueue, store_text, store_vector};
+use crate::store::documents::{DocumentText, FileFacts, enqueue, store_text, store_vector};
 use quartet_types::{CollectionId, Extractor, PageNumber, PageSpan, PageText, Result, Sha256};
 use serde::Serialize;
 use std::path::Path;
@@ -121,9 +121,15 @@ async fn make_document(
         });
     }
     let digest = Sha256(format!("{first:064x}"));
-    store_text(&mut transaction, id, &title, &digest, &pages, 0, None, &chunks)
-        .await
-        .map_err(failed)?;
+    let text = DocumentText {
+        title: &title,
+        sha256: &digest,
+        pages: &pages,
+        failed_pages: 0,
+        problem: None,
+        chunks: &chunks,
+    };
+    store_text(&mut transaction, id, &text).await.map_err(failed)?;
     let ids: Vec<i64> =
         sqlx::query_scalar("SELECT id FROM chunks WHERE document_id = ? ORDER BY ordinal")
             .bind(id.0)

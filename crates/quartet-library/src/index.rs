@@ -110,7 +110,7 @@ impl Library {
                 Ok(_lock) => {
                     match self.update_index(collection).await {
                         Err(error) if is_damage(error.code) => {
-                            self.rebuild_index(collection).await?
+                            self.rebuild_index(collection).await?;
                         }
                         updated => updated?,
                     }

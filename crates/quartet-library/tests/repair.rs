@@ -64,11 +64,11 @@ async fn the_next_search_repairs_what_is_damaged() {
         }),
         ("no words", &|| std::fs::remove_dir_all(index.join("words")).unwrap()),
         ("words without meta.json", &|| {
-            std::fs::remove_file(index.join("words/meta.json")).unwrap()
+            std::fs::remove_file(index.join("words/meta.json")).unwrap();
         }),
         ("half of meta.json", &|| cut(&index.join("words/meta.json"), 2)),
         ("a lost segment", &|| {
-            words(&index, ".term").iter().for_each(|path| std::fs::remove_file(path).unwrap())
+            words(&index, ".term").iter().for_each(|path| std::fs::remove_file(path).unwrap());
         }),
         ("a segment cut off", &|| words(&index, ".idx").iter().for_each(|path| cut(path, 1))),
         ("columns cut off", &|| words(&index, ".fast").iter().for_each(|path| cut(path, 2))),

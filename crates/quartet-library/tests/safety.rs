@@ -1,5 +1,7 @@
 //! Deleting really deletes, one writes at a time, damage is repaired, odd questions do no harm.
 
+#![allow(clippy::print_stdout, reason = "a skipped test should be seen")]
+
 mod support;
 
 use quartet_library::{Importer, Library, SearchMode};
@@ -180,7 +182,7 @@ async fn odd_questions_are_answered_or_refused() {
     let long = "zinc mine \u{0} closed: \"when [in ^2 NOT".repeat(3000);
     for question in [long.as_str(), "zinc AND (", "text:zinc \u{1b}[31m mine~", "ZÏNC mines?"] {
         let (hits, _) = library.search_by(SearchMode::Lexical, id, question, &[], 5).await.unwrap();
-        assert_eq!(hits.len(), 1, "{:.40}", question);
+        assert_eq!(hits.len(), 1, "{question:.40}");
     }
     let many: String = (0..20_000).map(|number| format!("w{number} ")).collect();
     let (_, trace) = library.search(id, &format!("{many} zinc"), &vector, 5).await.unwrap();

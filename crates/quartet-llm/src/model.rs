@@ -129,7 +129,7 @@ impl Model {
         let graphics = graphics.filter(|_| request.gpu_layers != Some(0));
         if let Some(available) = available_bytes {
             let on_graphics = graphics.map_or(0, |(device, _)| device.memory_free);
-            require_fit(fit(&facts, context, available.saturating_add(on_graphics)))?;
+            require_fit(&fit(&facts, context, available.saturating_add(on_graphics)))?;
         }
         let mut share_before = 0.0;
         if let Some(expected) = &request.sha256 {
@@ -294,7 +294,7 @@ impl Model {
     }
 }
 
-fn require_fit(estimate: FitEstimate) -> Result<()> {
+fn require_fit(estimate: &FitEstimate) -> Result<()> {
     if estimate.fits {
         return Ok(());
     }

@@ -213,7 +213,9 @@ fn no_layer(first: u32, last: u32, layers: u32) -> Error {
 }
 
 /// Tokens of each sequence, and the last token of each passage in it.
-fn sequences(model: &Model, texts: &PassageTexts) -> Result<(Vec<Vec<Token>>, Vec<Vec<usize>>)> {
+type Sequences = (Vec<Vec<Token>>, Vec<Vec<usize>>);
+
+fn sequences(model: &Model, texts: &PassageTexts) -> Result<Sequences> {
     let mut sequences: Vec<Vec<Token>> = Vec::new();
     let mut marks: Vec<Vec<usize>> = Vec::new();
     for (index, text) in texts.texts.iter().enumerate() {

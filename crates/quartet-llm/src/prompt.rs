@@ -116,7 +116,7 @@ fn check_rows(rows: &EmbeddingRows, width: usize, architecture: &str) -> Result<
             rows.width
         )));
     }
-    if width == 0 || rows.values.len() % width != 0 {
+    if width == 0 || !rows.values.len().is_multiple_of(width) {
         return Err(refused(format!(
             "{} numbers do not make embedding rows of {width}",
             rows.values.len()

@@ -216,7 +216,8 @@ fn read_file(
         return Err(other("version of the template"));
     }
     let kept = made.first_layer..=made.last_layer;
-    if !layers.is_empty() && !(kept.contains(layers.start()) && kept.contains(layers.end())) {
+    let has_all = kept.contains(layers.start()) && kept.contains(layers.end());
+    if !layers.is_empty() && !has_all {
         return Err(Error::new(
             ErrorCode::Corrupt,
             format!(

@@ -1,5 +1,7 @@
 //! LoRA adapters: what they change, and that nothing of them stays.
 
+#![allow(clippy::print_stdout, reason = "a skipped test and the figures reached should be seen")]
+
 mod common;
 
 use common::adapter::{adapter, header, usual};

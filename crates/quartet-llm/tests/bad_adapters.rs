@@ -1,6 +1,8 @@
 //! Adapter files that must not be used: each is refused by name, none ends the process, and the
 //! model answers afterwards as before.
 
+#![allow(clippy::print_stdout, reason = "the figures reached should be seen")]
+
 mod common;
 
 use common::adapter::{adapter, header, usual};

@@ -1,5 +1,7 @@
 //! Passages that a range of layers may read.
 
+#![allow(clippy::print_stdout, reason = "the figures reached should be seen")]
+
 mod common;
 
 use common::families::{FAMILIES, HEAD_LENGTH, LAYERS, SHARED, family, letters};

@@ -1,5 +1,7 @@
 //! The catalog models, where they are installed (`make models`).
 
+#![allow(clippy::print_stdout, reason = "the figures reached should be seen")]
+
 mod common;
 
 use common::{EMBEDDER, SMALL, cosine, load, raw, real_model};

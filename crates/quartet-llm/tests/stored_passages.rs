@@ -62,7 +62,7 @@ fn files_that_are_damaged_or_of_something_else_are_refused() {
     let model = load(&family(folder.path(), "qwen2"));
     let states = folder.path().join("states");
     let text = texts(&[letters(20, 1)], false);
-    let encoded = encode(&model, &storing(text.clone(), &states, (1, 2))).unwrap();
+    let encoded = encode(&model, &storing(text, &states, (1, 2))).unwrap();
     let key = encoded.stored[0].key.clone();
     let path = file_of(&states, &key);
     let whole = std::fs::read(&path).unwrap();

@@ -1,5 +1,7 @@
 //! Hidden states read out of a running request.
 
+#![allow(clippy::print_stdout, reason = "the figures reached should be seen")]
+
 mod common;
 
 use common::families::{FAMILIES, HEAD_LENGTH, HEADS, LAYERS, SHARED, WIDTH, family, letters};

@@ -1,6 +1,8 @@
 //! The engine as a process of its own. This test has no harness, because the same executable
 //! is started again as the worker and may then print nothing but frames.
 
+#![allow(clippy::print_stdout, reason = "without a harness it says itself what passed")]
+
 mod common;
 
 use common::engine::{call, is_child, load_of, short, supervisor};

@@ -1,6 +1,8 @@
 //! Rows and adapters in the messages of the engine as a process of its own. This test has no
 //! harness, because the same executable is started again as the worker.
 
+#![allow(clippy::print_stdout, reason = "without a harness it says itself what passed")]
+
 mod common;
 
 use common::adapter::usual;

@@ -22,6 +22,7 @@ pub(crate) struct Writing {
 
 impl Writing {
     /// The answer of a method that read no document: nothing in it has support.
+    #[expect(clippy::wrong_self_convention, reason = "the answer is from memory")]
     pub(crate) fn from_memory(
         self,
         method: Method,

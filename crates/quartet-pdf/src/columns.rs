@@ -12,7 +12,7 @@ pub(crate) struct Cell {
 /// Some programs draw two columns of prose line by line, left and right in turn. Where at
 /// least four rows in a row have two long cells with a common gutter, read the left
 /// column first; everything else stays a row.
-pub(crate) fn columns_apart(rows: Vec<Vec<Cell>>) -> Vec<RawLine> {
+pub(crate) fn columns_apart(rows: &[Vec<Cell>]) -> Vec<RawLine> {
     let prose = |cell: &Cell| {
         let letters = cell.text.chars().filter(|c| c.is_alphabetic()).count();
         cell.text.chars().count() >= 20 && letters * 10 >= cell.text.chars().count() * 6

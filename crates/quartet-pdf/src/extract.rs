@@ -136,7 +136,7 @@ fn read(
         ControlFlow::Break(()) => Err(Error::cancelled()),
     };
     tell(ExtractEvent::Opened { pages })?;
-    if let Some(title) = reader.first.as_ref().and_then(Primary::title) {
+    if let Some(title) = reader.first.as_deref().and_then(Primary::title) {
         tell(ExtractEvent::Title(title))?;
     }
     let mut summary = ExtractSummary { pages, ..ExtractSummary::default() };
@@ -169,7 +169,7 @@ fn is_lost(page: &RawPage) -> bool {
 
 struct Reader {
     data: Vec<u8>,
-    first: Option<Primary>,
+    first: Option<Box<Primary>>,
     second: Option<Box<Fallback>>,
     second_is_usable: bool,
     pages: u32,

@@ -160,7 +160,7 @@ impl LineBuilder {
         // More than one blank in a dozen characters: this page spells its spaces out.
         let least = if self.blanks * 12 > self.drawn { WIDE_WORD_GAP } else { WORD_GAP };
         let rows: Vec<Vec<Cell>> = rows.iter_mut().map(|line| line.cells(least)).collect();
-        columns_apart(rows)
+        columns_apart(&rows)
     }
 }
 

@@ -14,7 +14,7 @@ use quartet_types::{Extractor, PageNumber};
 /// What came of opening a file.
 pub(crate) enum Opened {
     /// It can be read.
-    Ready(Primary),
+    Ready(Box<Primary>),
     /// It needs a password.
     Protected,
     /// `lopdf` cannot read it, with its reason.
@@ -66,7 +66,7 @@ impl Primary {
         if pages.is_empty() && document.was_encrypted() {
             return Opened::Protected;
         }
-        Opened::Ready(Self { document, pages })
+        Opened::Ready(Box::new(Self { document, pages }))
     }
 
     pub(crate) fn pages(&self) -> u32 {

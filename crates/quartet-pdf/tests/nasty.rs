@@ -3,6 +3,8 @@
 //!
 //! `QUARTET_PDF_FILES=folder` reads another folder.
 
+#![allow(clippy::print_stdout, reason = "the outcome of each file should be seen")]
+
 mod common;
 
 use quartet_pdf::{ReadOptions, Reading, read_document, serve};

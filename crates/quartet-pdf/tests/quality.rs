@@ -2,6 +2,12 @@
 //!
 //! `QUARTET_PDF_OUT=folder` keeps the texts for a look.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a skipped test and the figures reached should be seen"
+)]
+
 mod common;
 
 use quartet_pdf::{ExtractEvent, ExtractOptions, Extractors, RawPage, extract, normalise_document};

@@ -5,6 +5,8 @@
 //! judge PASSAGES.jsonl ROWS.jsonl PROGRAM MODEL.gguf
 //! ```
 
+#![allow(clippy::print_stdout, reason = "what it is for")]
+
 mod support;
 
 use quartet_methods::Reader;

@@ -8,6 +8,12 @@
 //! worker. All passages tell what the collection says; material is made of every STRIDE-th up to
 //! LIMIT of them. Run again, it goes on where it stopped.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what was made, and how far it is, should be seen"
+)]
+
 mod support;
 
 use async_trait::async_trait;

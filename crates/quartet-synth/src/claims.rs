@@ -33,7 +33,7 @@ pub(crate) fn claims(
         })
         .collect();
     usable.sort_by_key(|place| number(&["claim", seed, &place.to_string()]));
-    let mut label = number(&["label", seed]) % 2 == 0;
+    let mut label = number(&["label", seed]).is_multiple_of(2);
     let mut found = Vec::new();
     for place in usable {
         if found.len() >= most {
@@ -96,7 +96,7 @@ fn false_version(
     };
     let deny = || negated(sentence).map(|statement| (RowSource::Negation, statement));
     // One in three is a negation, so that `not` alone tells little.
-    let claim = if number(&["negate", seed, &sentence.line]) % 3 == 0 {
+    let claim = if number(&["negate", seed, &sentence.line]).is_multiple_of(3) {
         deny().or_else(|| change(&mut refused))
     } else {
         change(&mut refused).or_else(deny)

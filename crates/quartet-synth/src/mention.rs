@@ -107,12 +107,9 @@ fn date(sentence: &Sentence, place: usize) -> Option<Mention> {
         (matches!(gap, " " | ", ") && test(words.get(at)?)).then_some(())
     };
     let mut end = place + 1;
-    if is_day(word) && follows(end, &is_month).is_some() {
-        end += 1;
-        if follows(end, &is_year).is_some() {
-            end += 1;
-        }
-    } else if is_month(word) && follows(end, &is_day).is_some() {
+    if (is_day(word) && follows(end, &is_month).is_some())
+        || (is_month(word) && follows(end, &is_day).is_some())
+    {
         end += 1;
         if follows(end, &is_year).is_some() {
             end += 1;
@@ -149,14 +146,12 @@ fn number(sentence: &Sentence, place: usize) -> Option<Mention> {
     // `newton metres`: the first half of a unit.
     if let (Some(last), Some(half), Some(next)) =
         (words.get(end - 1), words.get(end), words.get(end + 1))
+        && HALF_UNITS.contains(&half.folded.as_str())
+        && adjacent(&sentence.line, last, half, false)
+        && adjacent(&sentence.line, half, next, true)
+        && next.folded.ends_with('s')
     {
-        if HALF_UNITS.contains(&half.folded.as_str())
-            && adjacent(&sentence.line, last, half, false)
-            && adjacent(&sentence.line, half, next, true)
-            && next.folded.ends_with('s')
-        {
-            end += 1;
-        }
+        end += 1;
     }
     if let (Some(last), Some(next)) = (words.get(end - 1), words.get(end)) {
         let folded = next.folded.as_str();

@@ -19,7 +19,7 @@ const READOUT: usize = 640;
 
 enum Kind {
     Lora { plan: LoraPlan, is_chained: bool },
-    Projector { prefix: KeyValues, readout: Tensor<2>, from: usize },
+    Projector { prefix: KeyValues, readout: Box<Tensor<2>>, from: usize },
 }
 
 struct OneText {
@@ -122,7 +122,7 @@ fn main() -> Result<()> {
         let from = tokens / 2;
         targets.retain(|(row, _)| *row >= from);
         targets.iter_mut().for_each(|(row, _)| *row -= from);
-        let readout = compute.matrix(wave(READOUT), 1, READOUT)?;
+        let readout = Box::new(compute.matrix(wave(READOUT), 1, READOUT)?);
         Kind::Projector { prefix: prefix(&decoder, &ids[..from])?, readout, from }
     } else {
         let mut plan = LoraPlan::everywhere(&shapes, number("--rank", 8));

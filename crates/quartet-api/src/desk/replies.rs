@@ -218,7 +218,7 @@ pub enum DeskEvent {
     /// A job began, moved on or ended.
     Job {
         /// The job.
-        job: JobView,
+        job: Box<JobView>,
     },
     /// Documents or collections changed.
     Library,

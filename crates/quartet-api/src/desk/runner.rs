@@ -300,7 +300,7 @@ impl Desk {
             let mut job = stored.clone();
             job.state = JobState::Running;
             job.progress = progress.clone();
-            self.publish(DeskEvent::Job { job: self.view(job, &names) });
+            self.publish(DeskEvent::Job { job: Box::new(self.view(job, &names)) });
             if told.1.elapsed() >= REFRESH_EVERY {
                 told.1 = Instant::now();
                 self.publish(DeskEvent::Library);
@@ -376,7 +376,7 @@ impl Desk {
 
     async fn tell(&self, id: JobId) {
         if let Ok(job) = self.job_view(id).await {
-            self.publish(DeskEvent::Job { job });
+            self.publish(DeskEvent::Job { job: Box::new(job) });
         }
     }
 }

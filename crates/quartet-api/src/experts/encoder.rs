@@ -19,7 +19,7 @@ pub(crate) enum Encoder {
         key: String,
     },
     /// The embedder of the search.
-    Embedder(EngineEmbedder, String),
+    Embedder(Box<EngineEmbedder>, String),
 }
 
 impl Encoder {
@@ -39,7 +39,7 @@ impl Encoder {
             RouterForm::Neighbours => {
                 let embedder = quartet.embedder(cancel).await?;
                 let key = format!("{}+v{VERSION}", embedder.key());
-                Ok(Self::Embedder(embedder, key))
+                Ok(Self::Embedder(Box::new(embedder), key))
             }
         }
     }

@@ -114,6 +114,6 @@ mod tests {
         assert!(index.has(ChunkId(3)) && !index.has(ChunkId(2)));
         assert_eq!(nearest(&[0.0, 1.0], &index.rows, 1), [(1, 2.0)]);
         assert!(!index.is_mostly_dead());
-        assert!(Index { dead: 64, ..index.clone() }.is_mostly_dead());
+        assert!(Index { dead: 64, ..index }.is_mostly_dead());
     }
 }

@@ -131,10 +131,12 @@ impl Quartet {
     pub(crate) fn in_chosen_mode(
         &self,
         collection: CollectionId,
-        settings: ImpragSettings,
+        mut settings: ImpragSettings,
     ) -> ImpragSettings {
-        let chosen = Folder::new(&self.paths.data, collection).mode();
-        ImpragSettings { mode: chosen.unwrap_or(settings.mode), ..settings }
+        if let Some(chosen) = Folder::new(&self.paths.data, collection).mode() {
+            settings.mode = chosen;
+        }
+        settings
     }
 
     /// What an artefact adds to its beginning.

@@ -151,7 +151,7 @@ impl Budget {
                     let facts = std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_file)?;
                     let is_state = path.extension().is_some_and(|end| end == STATE);
                     let time = facts.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-                    is_state.then(|| (time, path, facts.len()))
+                    is_state.then_some((time, path, facts.len()))
                 }));
             }
         }

@@ -117,7 +117,7 @@ impl GagWork<'_> {
         self.folder.store("injection.json", &training)?;
         let stages = [(LISTENING.to_owned(), training.plan.steps)];
         let trainer = Trainer { quartet: self.quartet, stop };
-        let request = TrainerRequest::Inject(training.clone());
+        let request = TrainerRequest::Inject(Box::new(training.clone()));
         let (trained, foretold) = match trainer.follow(request, &stages, &pace).await? {
             (TrainerReply::Injected(trained), foretold) => (trained, foretold),
             _ => return Err(Error::internal("nothing was trained")),

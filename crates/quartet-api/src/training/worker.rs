@@ -27,7 +27,7 @@ pub(crate) enum TrainerRequest {
     /// Say how long it would take. Reply: [`TrainerReply::Measured`].
     Measure(TextTraining),
     /// Train a projector of GAG. Reply: [`TrainerReply::Injected`].
-    Inject(InjectionTraining),
+    Inject(Box<InjectionTraining>),
     /// Train implicit queries. Reply: [`TrainerReply::Retrieved`].
     Retrieve(Box<ImpragTraining>),
     /// Train what makes weights for questions. Reply: [`TrainerReply::Tuned`].

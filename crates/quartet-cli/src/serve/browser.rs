@@ -55,10 +55,10 @@ fn write(path: &Path, url: &str) -> io::Result<LeadingPage> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
     let page = LeadingPage(path.to_owned());
-    write!(
+    writeln!(
         file,
         "<!doctype html><meta charset=\"utf-8\"><title>Quartet</title>\
-         <meta http-equiv=\"refresh\" content=\"0; url={url}\"><a href=\"{url}\">Quartet</a>\n"
+         <meta http-equiv=\"refresh\" content=\"0; url={url}\"><a href=\"{url}\">Quartet</a>"
     )?;
     Ok(page)
 }

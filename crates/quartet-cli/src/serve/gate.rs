@@ -182,7 +182,7 @@ mod tests {
             (format!("Bearer {right}0"), 401),
             (format!("Bearer {}", &right[..62]), 401),
             (format!("Basic {right}"), 401),
-            (right.clone(), 401),
+            (right, 401),
             ("Bearer ".to_owned(), 401),
             (String::new(), 401),
         ] {

@@ -258,6 +258,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::single_range_in_vec_init, reason = "the range of one sentence")]
     fn other_scripts_and_long_text_are_split() {
         assert_eq!(split("今天下雨。我们走吧。"), ["今天下雨。", "我们走吧。"]);
         assert_eq!(split("هل هذا صحيح؟ نعم هو كذلك.").len(), 2);

@@ -364,10 +364,10 @@ impl DenseIndex {
                 return Err(Error::new(ErrorCode::Io, error.to_string()).about_path(&path));
             }
         };
-        Self::from_bytes(bytes, accepts).map_err(|error| error.about_path(&path))
+        Self::from_bytes(&bytes, accepts).map_err(|error| error.about_path(&path))
     }
 
-    fn from_bytes(bytes: OwnedBytes, accepts: impl Fn(&[u8]) -> bool) -> Result<Option<Self>> {
+    fn from_bytes(bytes: &OwnedBytes, accepts: impl Fn(&[u8]) -> bool) -> Result<Option<Self>> {
         let corrupt = |message: &str| {
             Error::new(ErrorCode::Corrupt, message)
                 .hint("Make this collection's vectors anew; its documents are not affected.")

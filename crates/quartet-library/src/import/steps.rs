@@ -8,7 +8,8 @@ use crate::index::{blocking, context, is_damage};
 use crate::ports::ReadDocument;
 use crate::store::Library;
 use crate::store::documents::{
-    self, UnembeddedChunk, document, finish, finish_duplicate, quarantine, store_text, store_vector,
+    self, DocumentText, UnembeddedChunk, document, finish, finish_duplicate, quarantine,
+    store_text, store_vector,
 };
 use quartet_types::{
     ChunkId, CollectionId, Document, DocumentId, DocumentStatus, Error, ErrorCode, ProgressUnit,
@@ -189,9 +190,9 @@ impl Importer<'_> {
         finish(&mut transaction, document, pending.replaces).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         if pending.replaces.is_some() {
-            tally.updated += 1
+            tally.updated += 1;
         } else {
-            tally.added += 1
+            tally.added += 1;
         }
         Ok(())
     }
@@ -271,19 +272,16 @@ impl Importer<'_> {
                 )
             })
         });
-        let mut transaction = library.pool.begin().await.map_err(failed)?;
-        store_text(
-            &mut transaction,
-            document.id,
-            &title,
-            &sha256,
-            &read.pages,
+        let text = DocumentText {
+            title: &title,
+            sha256: &sha256,
+            pages: &read.pages,
             failed_pages,
-            problem.as_ref(),
-            &chunks,
-        )
-        .await
-        .map_err(failed)?;
+            problem: problem.as_ref(),
+            chunks: &chunks,
+        };
+        let mut transaction = library.pool.begin().await.map_err(failed)?;
+        store_text(&mut transaction, document.id, &text).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(true)
     }

@@ -19,6 +19,17 @@ pub(crate) struct FileFacts {
     pub(crate) modified_ns: i64,
 }
 
+/// What was read of a file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DocumentText<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) sha256: &'a Sha256,
+    pub(crate) pages: &'a [PageText],
+    pub(crate) failed_pages: u32,
+    pub(crate) problem: Option<&'a Error>,
+    pub(crate) chunks: &'a [ChunkPlan],
+}
+
 /// A chunk that waits for its vector.
 #[derive(Debug, Clone)]
 pub(crate) struct UnembeddedChunk {
@@ -209,13 +220,9 @@ pub(crate) async fn enqueue(
 pub(crate) async fn store_text(
     connection: &mut SqliteConnection,
     id: DocumentId,
-    title: &str,
-    sha256: &Sha256,
-    pages: &[PageText],
-    failed_pages: u32,
-    problem: Option<&Error>,
-    chunks: &[ChunkPlan],
+    text: &DocumentText<'_>,
 ) -> sqlx::Result<()> {
+    let DocumentText { title, sha256, pages, failed_pages, problem, chunks } = *text;
     for table in
         ["DELETE FROM pages WHERE document_id = ?", "DELETE FROM chunks WHERE document_id = ?"]
     {

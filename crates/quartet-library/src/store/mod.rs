@@ -110,7 +110,7 @@ async fn connect(options: SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
     for _ in 0..OPENING_ATTEMPTS {
         match pool.clone().connect_with(options.clone()).await {
             Err(error) if database_error(&error).code == ErrorCode::Busy => {
-                tokio::time::sleep(OPENING_PAUSE).await
+                tokio::time::sleep(OPENING_PAUSE).await;
             }
             opened => return opened,
         }

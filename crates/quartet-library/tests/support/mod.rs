@@ -78,7 +78,7 @@ impl Default for HashEmbedder {
 
 impl HashEmbedder {
     pub fn vector(&self, text: &str) -> Vec<f32> {
-        let mut row = vec![0.0_f32; WIDTH];
+        let mut row = [0.0_f32; WIDTH];
         row[0] = 0.1;
         for word in
             text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty())

@@ -1,5 +1,6 @@
 //! What the tests of this crate share: tiny models written on the spot, and the real ones.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its part")]
+#![allow(clippy::print_stdout, reason = "a skipped test should be seen")]
 
 pub mod adapter;
 pub mod engine;

@@ -224,7 +224,7 @@ impl Document<'_> {
     fn put_back(&mut self, answer: &str, question: &str) -> bool {
         let Some((passage, found)) = self.find(answer) else { return false };
         let words = &self.ranked[passage];
-        let around = self.around(words, found.clone());
+        let around = self.around(words, found);
         let before = std::mem::take(&mut self.kept);
         let mut front: Vec<Place> = around.map(|at| (passage, at)).collect();
         self.kept.clone_from(&front);

@@ -42,7 +42,7 @@ pub async fn pooled(
 }
 
 fn mean(values: &[f32], width: usize) -> Result<Vec<f32>> {
-    if width == 0 || values.is_empty() || values.len() % width != 0 {
+    if width == 0 || values.is_empty() || !values.len().is_multiple_of(width) {
         return Err(Error::internal("features of another shape"));
     }
     let mut sum = vec![0.0f64; width];

@@ -67,6 +67,9 @@ pub struct Reading<'a> {
     entering: HashMap<usize, Vec<f32>>,
 }
 
+/// Where a row's tokens are predicted, and which.
+type Targets = Vec<(usize, u32)>;
+
 impl<'a> Reading<'a> {
     /// An objective. `control` is looked at between blocks.
     ///
@@ -74,7 +77,6 @@ impl<'a> Reading<'a> {
     /// `InvalidInput` for a row without prompt or answer, a passage that is not there, a passage
     /// or a question's passages that reach beyond the prompt's position, or layers that are not
     /// there.
-    #[expect(clippy::too_many_arguments, reason = "adapters of two kinds, rows of two kinds")]
     pub fn new(
         decoder: &'a Decoder,
         settings: ReadingSettings,
@@ -186,11 +188,7 @@ impl<'a> Reading<'a> {
 
     /// The last layer's output for some rows packed together, and of each row what is to be
     /// predicted where.
-    fn hidden(
-        &mut self,
-        leaves: &Leaves,
-        batch: &[usize],
-    ) -> Result<(Tensor<2>, Vec<Vec<(usize, u32)>>)> {
+    fn hidden(&mut self, leaves: &Leaves, batch: &[usize]) -> Result<(Tensor<2>, Vec<Targets>)> {
         let mut adapters = self.fixed.clone();
         let trained = self.settings.lora.adapters(leaves)?;
         adapters.extend(trained.clone());

@@ -319,7 +319,7 @@ impl<'a> Work<'a> {
                     seconds: started.elapsed().as_secs_f64(),
                 });
                 known.push(places.iter().copied().zip(judged).collect());
-                if known.len() % 8 == 0 {
+                if known.len().is_multiple_of(8) {
                     keep_value(&file, &known)?;
                 }
             }

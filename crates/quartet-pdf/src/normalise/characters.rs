@@ -95,7 +95,7 @@ mod tests {
         #[test]
         fn cleaning_twice_changes_nothing(text in "\\PC{0,40}") {
             let once = clean_line(&text);
-            prop_assert_eq!(clean_line(&once), once.clone());
+            prop_assert_eq!(&clean_line(&once), &once);
             prop_assert!(!once.contains("   ") && once.trim() == once);
         }
     }

@@ -119,7 +119,7 @@ fn relate(
     }
     let step = (a.baseline - b.baseline) / a.size.max(0.1);
     let cut = Vocabulary::is_cut(paragraph, &line.text);
-    if step < 0.3 || step > 4.0 {
+    if !(0.3..=4.0).contains(&step) {
         // Another column, or text around a figure: only an unfinished sentence goes on.
         return if (cut || is_unfinished(paragraph, &line.text))
             && !is_row(&line.text)

@@ -1,6 +1,7 @@
 //! Test data, and the measures texts are compared with.
 
 #![allow(dead_code, reason = "every test file uses its own part")]
+#![allow(clippy::print_stderr, reason = "a skipped test should be seen")]
 
 use std::collections::HashMap;
 use std::path::PathBuf;

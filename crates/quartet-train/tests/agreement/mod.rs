@@ -277,7 +277,7 @@ pub fn cosine(left: &[f32], right: &[f32]) -> f64 {
 
 /// The smallest cosine of two rows at the same place, and the mean of all.
 pub fn row_cosines(left: &[f32], right: &[f32], width: usize) -> (f64, f64) {
-    assert!(!left.is_empty() && left.len() == right.len() && left.len() % width == 0);
+    assert!(!left.is_empty() && left.len() == right.len() && left.len().is_multiple_of(width));
     let rows = left.chunks(width).zip(right.chunks(width));
     let all: Vec<f64> = rows.map(|(left, right)| cosine(left, right)).collect();
     let mean = all.iter().sum::<f64>() / all.len() as f64;
