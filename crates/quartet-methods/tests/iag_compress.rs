@@ -165,7 +165,7 @@ fn a_token_amid_a_character_is_counted_and_its_word_stays_whole() {
     let pieces = ["Gr", "", "ö", "ße", " ", " ist", " \u{2022}"].map(str::to_owned).to_vec();
     let count = pieces.len();
     let one = Scored { pieces, alone: vec![-1.0; count], given: vec![-0.5; count] };
-    let squeezed = squeeze("Wie?", &[one.clone()], 50, &[]);
+    let squeezed = squeeze("Wie?", std::slice::from_ref(&one), 50, &[]);
     // A bullet alone says nothing; a space that is a token goes with the word after it.
     assert_eq!((squeezed.text.as_str(), squeezed.tokens), ("Größe ist", 6));
     assert_eq!(squeeze("Wie?", &[one], 3, &[]).text, "ist");
@@ -309,7 +309,7 @@ async fn the_length_holds_in_tokens_of_the_finished_text() {
     let passages = [HARBOUR.to_owned(), BAKERY.to_owned()];
     let mut squeezer = Squeezer::new(&scorer);
     let squeezed = squeezer.squeeze(QUESTION, &passages, 10, &[], &cancel).await.unwrap();
-    let counted = scorer.count_tokens(&[squeezed.text.clone()]).await.unwrap()[0];
+    let counted = scorer.count_tokens(std::slice::from_ref(&squeezed.text)).await.unwrap()[0];
     assert_eq!(squeezed.tokens, counted as usize);
     assert!(squeezed.tokens <= 10 && !squeezed.text.is_empty(), "{squeezed:?}");
 }

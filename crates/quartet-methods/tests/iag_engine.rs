@@ -102,7 +102,7 @@ impl Reader for Served<'_> {
         _: &CancellationToken,
         on_event: &mut (dyn FnMut(EngineEvent) + Send),
     ) -> Result<Generation> {
-        self.0.turn(&never())?.generate(&request, |event| on_event(event))
+        self.0.turn(&never())?.generate(&request, on_event)
     }
 
     async fn score(

@@ -120,7 +120,7 @@ fn halve(settings: &Settings, output: &Path) -> Result<()> {
 pub(crate) fn passage_tokens(corpus: &Corpus, tokens: &Tokens) -> Result<Vec<Vec<u32>>> {
     let texts: Vec<String> = corpus.passages.iter().map(Corpus::passage_text).collect();
     let mut all = tokens.of(&texts)?;
-    all.iter_mut().for_each(|one| shorten(one));
+    all.iter_mut().for_each(shorten);
     Ok(all)
 }
 
@@ -196,7 +196,7 @@ fn train_retriever(
     println!("{} learnt, {} held out", learnt.len(), held_out.len());
     let mut objective = Retrieval::new(
         decoder,
-        objective_settings.clone(),
+        objective_settings,
         (under.clone(), under.clone()),
         texts,
         learnt,

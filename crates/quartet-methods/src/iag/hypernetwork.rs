@@ -227,7 +227,7 @@ mod tests {
     fn changes_are_the_equations() {
         let shape = shape();
         let parameters = full(&shape, 1);
-        let network = Hypernetwork::new(shape.clone(), &parameters).unwrap();
+        let network = Hypernetwork::new(shape, &parameters).unwrap();
         let features = [0.3, -0.7, 0.5];
         let made = network.changes(&features).unwrap();
         assert_eq!(made.len(), 6);

@@ -53,7 +53,7 @@ async fn a_document_is_imagined_weights_are_made_and_the_base_answers() {
     assert!(features.adapters.is_empty() && features.limits.max_tokens == 1);
 
     let file = imagination.file(&imagination.features(QUESTION, DOCUMENT));
-    assert_eq!(imagination.taken(), [file.clone()]);
+    assert_eq!(imagination.taken(), std::slice::from_ref(&file));
     assert_eq!(answered.prompt, raw(template::answer_text(QUESTION, DOCUMENT)));
     assert!(text_of(&answered.prompt).contains(DOCUMENT));
     assert_eq!(answered.adapters, [feed_forward(), made(&file)]);

@@ -67,12 +67,15 @@ fn states(text: &str) -> Vec<f32> {
         .collect()
 }
 
+/// With which adapters, after which prompt, and what.
+type Asked = (Vec<AdapterUse>, Prompt, Vec<String>);
+
 /// The base: it is asked for features and for answers, and scores.
 pub(crate) struct ScriptedReader {
     pub(crate) model: ModelDescription,
     pub(crate) reply: &'static str,
     pub(crate) requests: Mutex<Vec<GenerationRequest>>,
-    pub(crate) scored: Mutex<Vec<(Vec<AdapterUse>, Prompt, Vec<String>)>>,
+    pub(crate) scored: Mutex<Vec<Asked>>,
     /// Answers and scores fail with this.
     pub(crate) fails: Option<ErrorCode>,
     /// Features cannot be read.
