@@ -1,7 +1,7 @@
 //! Asking: a base model and a collection brought together for one question or for many.
 
 use crate::Quartet;
-use crate::engine::{BaseReader, EngineEmbedder};
+use crate::engine::{BaseReader, Engine, EngineEmbedder};
 use async_trait::async_trait;
 use quartet_library::Library;
 use quartet_methods::{
@@ -15,6 +15,7 @@ use quartet_types::{
 };
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 /// A question and how to answer it.
@@ -70,6 +71,31 @@ impl Searcher for CollectionSearcher {
             self.library.search(self.collection, question, &vector, limit).await?;
         trace.embed_ms = embed_ms;
         Ok((hits, trace))
+    }
+}
+
+/// The same, opened when something is searched for the first time: what imagines seldom does.
+struct LaterSearcher {
+    engine: Arc<Engine>,
+    library: Arc<Library>,
+    collection: CollectionId,
+    opened: OnceCell<CollectionSearcher>,
+}
+
+#[async_trait]
+impl Searcher for LaterSearcher {
+    async fn search(
+        &self,
+        question: &str,
+        limit: usize,
+        cancel: &CancellationToken,
+    ) -> Result<(Vec<SearchHit>, SearchTrace)> {
+        let open = || async {
+            let model = self.engine.models.embedder()?;
+            let embedder = EngineEmbedder::load(Arc::clone(&self.engine), model, cancel).await?;
+            Ok(CollectionSearcher::new(Arc::clone(&self.library), self.collection, embedder))
+        };
+        self.opened.get_or_try_init(open).await?.search(question, limit, cancel).await
     }
 }
 
@@ -239,10 +265,17 @@ impl Quartet {
         cancel: &CancellationToken,
         sink: &mut (dyn FnMut(AnswerEvent) + Send),
     ) -> Result<Answering> {
-        // GAG answers without documents: it is not even given a search.
-        let searches = |method: &Method| !matches!(method, Method::None | Method::Gag);
+        // GAG answers without documents: it is not even given a search. IAG is in one mode only.
+        let searches = |method: &Method| matches!(method, Method::Rag | Method::Imprag);
         let searcher: Box<dyn Searcher> = if methods.iter().any(searches) {
             Box::new(self.searcher(collection, cancel).await?)
+        } else if methods.contains(&Method::Iag) {
+            Box::new(LaterSearcher {
+                engine: Arc::clone(&self.engine),
+                library: Arc::clone(&self.library),
+                collection: self.find_collection(collection).await?.id,
+                opened: OnceCell::new(),
+            })
         } else {
             Box::new(NoDocuments)
         };

@@ -29,7 +29,7 @@ const TOKENS_OF_A_CHARACTER: usize = 6;
 /// The engine worker and what it needs to load a model.
 pub(crate) struct Engine {
     supervisor: Supervisor<EngineProtocol>,
-    models: Arc<ModelStore>,
+    pub(crate) models: Arc<ModelStore>,
     settings: Settings,
     /// What the running worker has in memory.
     loaded: Mutex<BTreeMap<ModelId, ModelDescription>>,

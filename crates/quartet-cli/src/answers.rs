@@ -6,7 +6,8 @@ use crate::progress::Progress;
 use crate::render;
 use crate::training;
 use quartet_api::types::{
-    Answer, AnswerEvent, Contestant, Control, JobProgress, Method, Outcome, ProgressUnit, Result,
+    Answer, AnswerEvent, Contestant, Control, IagMode, JobProgress, Method, Outcome, ProgressUnit,
+    Result,
 };
 use quartet_api::{AskRequest, CancellationToken, ExamRequest, Quartet};
 use serde_json::json;
@@ -227,6 +228,11 @@ impl AnswerView {
         match event {
             AnswerEvent::Loading(fraction) => self.progress.loading(fraction),
             AnswerEvent::Prefill { done, total } => self.progress.reading(done, total),
+            AnswerEvent::Imagining(mode) => self.progress.busy(match mode {
+                IagMode::ClosedBook => "weights",
+                IagMode::OwnDocument => "imagining",
+                IagMode::Retrieved => "squeezing",
+            }),
             AnswerEvent::Rewritten(question) => {
                 self.progress.clear();
                 self.output.text(&format!("(understood as: {})\n", render::clean(&question)));

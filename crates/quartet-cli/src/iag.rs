@@ -148,6 +148,7 @@ pub(crate) fn describe(artefact: &Artefact, report: &IagReport) -> String {
         "  trained      {} numbers on {} questions, {} of them with the teacher; {} components",
         report.parameters, report.rows, report.taught_rows, report.components
     );
+    let _ = writeln!(text, "  strength     {}", strength(report));
     let _ = writeln!(
         text,
         "  difference   {:.0} % of their size between the weights of two questions ({} pairs)",
@@ -175,12 +176,28 @@ fn verdict(report: &IagReport) -> &'static str {
         let mut all = report.controls.iter();
         all.any(|one| one.name == name && one.metric == "nll" && !one.is_beaten())
     };
-    if report.is_question_specific() {
+    if report.strength() == 0.0 {
+        "switched off: questions that were not trained on do better without weights made for them"
+    } else if report.is_question_specific() {
         "question-specific: weights made for a question are better than those of another and than one set for all"
     } else if is_lost("shuffled_features") || is_lost("constant_features") {
         "collapsed: weights made for a question are no better than those of another; they might as well be one fixed adapter"
     } else {
         "not measured: whether weights made for a question are better than those of another"
+    }
+}
+
+/// How strongly weights made for a question are in force, and why.
+fn strength(report: &IagReport) -> String {
+    let tried: Vec<String> =
+        report.strengths.iter().map(|one| format!("{:.3} at {}", one.loss, one.strength)).collect();
+    match tried.is_empty() {
+        true => "as trained".to_owned(),
+        false => format!(
+            "{} of the weights made for a question (loss of questions not trained on: {})",
+            report.strength(),
+            tried.join(", ")
+        ),
     }
 }
 
@@ -215,7 +232,7 @@ fn kilobytes(bytes: u64) -> String {
 mod tests {
     use super::*;
     use crate::controls::tests::control;
-    use quartet_api::types::{Control, Usage};
+    use quartet_api::types::{Control, TriedStrength, Usage};
 
     fn answer(method: &str, total_ms: f64, read: u32) -> Answer {
         serde_json::from_value(serde_json::json!({
@@ -338,6 +355,18 @@ mod tests {
         assert!(verdict(&report(same.clone())).starts_with("collapsed"));
         same.truncate(1);
         assert!(verdict(&report(same)).starts_with("not measured"));
+    }
+
+    #[test]
+    fn the_strength_is_told_with_what_was_tried() {
+        let mut report = report(Vec::new());
+        assert_eq!(strength(&report), "as trained");
+        let tried = |strength, loss| TriedStrength { strength, loss };
+        report.strengths = vec![tried(1.0, 2.5), tried(0.4, 2.25)];
+        let told = strength(&report);
+        assert!(told.starts_with("0.4 of the weights") && told.contains("2.500 at 1"), "{told}");
+        report.strengths.push(tried(0.0, 2.0));
+        assert!(verdict(&report).starts_with("switched off"));
     }
 
     #[test]

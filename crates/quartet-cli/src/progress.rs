@@ -65,6 +65,15 @@ impl Progress {
         self.bar.set_message(format!("{percent} %"));
     }
 
+    /// Shows what is done of which nobody knows how much it is.
+    pub(crate) fn busy(&self, with: &'static str) {
+        self.bar.set_prefix(with);
+        self.bar.set_length(1);
+        self.bar.set_position(0);
+        self.bar.set_message("");
+        self.bar.tick();
+    }
+
     /// Shows that the prompt is being read.
     pub(crate) fn reading(&self, done: u32, total: u32) {
         self.bar.set_prefix("reading");

@@ -102,7 +102,7 @@ pub use loss::{
     mean_squared_error, retrieval_loss, rows_at,
 };
 pub use manifest::{FORMAT, Manifest, Origin, Source};
-pub use optimiser::{AdamW, Moments, Schedule};
+pub use optimiser::{AdamW, Moments, RateShare, Schedule};
 pub use parameters::{Gradients, Leaves, Parameter, Parameters};
 pub use pass::{Outcome, Pass};
 pub use rows::{KeyValues, Piece, Places};

@@ -26,6 +26,17 @@ impl Default for AdamW {
     }
 }
 
+/// Parameters that learn more slowly than others. A step of Adam is of the same size for every
+/// number; where many numbers add up to one that is used, as in a network that writes weights,
+/// that one moves by all their steps together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RateShare {
+    /// How their names begin.
+    pub prefix: String,
+    /// Share of the learning rate.
+    pub share: f64,
+}
+
 /// The running means of [`AdamW`], in the order of [`Parameters`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Moments {
@@ -48,7 +59,7 @@ impl Moments {
 }
 
 impl AdamW {
-    /// One update at learning rate `rate`.
+    /// One update at learning rate `rate`, or at a share of it for parameters that have one.
     ///
     /// # Errors
     /// `Corrupt` naming a parameter that is no longer finite; `Internal` where shapes differ.
@@ -58,6 +69,7 @@ impl AdamW {
         moments: &mut Moments,
         gradients: &Gradients,
         rate: f64,
+        shares: &[RateShare],
     ) -> Result<()> {
         moments.updates += 1;
         let exponent = moments.updates as f64;
@@ -71,6 +83,8 @@ impl AdamW {
         // Errors are looked at in order, so that the first is the same each time.
         let ends: Vec<Result<()>> = all
             .map(|(parameter, ((first, second), gradient))| {
+                let share = shares.iter().find(|one| parameter.name.starts_with(&one.prefix));
+                let rate = share.map_or(rate, |one| rate * one.share);
                 let decay = if parameter.rows > 1 { rate * self.weight_decay } else { 0.0 };
                 let numbers = parameter.values.iter_mut().zip(first).zip(second).zip(gradient);
                 for (((value, first), second), gradient) in numbers {
@@ -144,7 +158,7 @@ mod tests {
         for slopes in [[0.5f32, -1.0, 2.0], [0.25, 1.0, 2.0]] {
             let all = vec![slopes[..2].to_vec(), slopes[2..].to_vec()];
             let gradients = Gradients { loss: 0.0, all };
-            optimiser.update(&mut parameters, &mut moments, &gradients, 0.1).unwrap();
+            optimiser.update(&mut parameters, &mut moments, &gradients, 0.1, &[]).unwrap();
         }
         // First update: every step is the sign of the gradient, after 1 % of decay.
         // Second: means .9 * .1 * g1 + .1 * g2 over 1 - .81, squares likewise over 1 - .998001.
@@ -163,6 +177,21 @@ mod tests {
         for (found, expected) in found.iter().zip(expected) {
             assert!((f64::from(*found) - expected).abs() < 1e-6, "{found} is not {expected}");
         }
+    }
+
+    #[test]
+    fn some_learn_at_a_share_of_the_rate() {
+        let mut parameters = Parameters::new();
+        for name in ["up0.w", "other"] {
+            parameters.add(name, 1, 1, vec![1.0]).unwrap();
+        }
+        let mut moments = Moments::new(&parameters);
+        let gradients = Gradients { loss: 0.0, all: vec![vec![3.0], vec![3.0]] };
+        let shares = [RateShare { prefix: "up".to_owned(), share: 0.1 }];
+        let optimiser = AdamW::default();
+        optimiser.update(&mut parameters, &mut moments, &gradients, 0.5, &shares).unwrap();
+        let found: Vec<f32> = parameters.all().iter().map(|one| one.values[0]).collect();
+        assert!((found[0] - 0.95).abs() < 1e-6 && (found[1] - 0.5).abs() < 1e-6, "{found:?}");
     }
 
     #[test]

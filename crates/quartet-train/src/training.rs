@@ -3,7 +3,7 @@
 use crate::checkpoint::Checkpoints;
 use crate::compute::{Compute, not_finite};
 use crate::control::{Control, Wish};
-use crate::optimiser::{AdamW, Schedule};
+use crate::optimiser::{AdamW, RateShare, Schedule};
 use crate::parameters::{Gradients, Leaves, Parameters};
 use crate::state::State;
 use quartet_types::{Error, ErrorCode, Result};
@@ -52,6 +52,9 @@ pub struct TrainingPlan {
     pub accumulate: usize,
     /// Highest learning rate.
     pub rate: f64,
+    /// Parameters that learn at a share of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<RateShare>,
     /// Updates until it is reached.
     pub warm_up: u64,
     /// What it does afterwards.
@@ -76,6 +79,7 @@ impl Default for TrainingPlan {
             steps: 100,
             accumulate: 1,
             rate: 2e-4,
+            shares: Vec::new(),
             warm_up: 5,
             schedule: Schedule::Cosine { floor: 0.1 },
             clip: Some(1.0),
@@ -227,7 +231,7 @@ fn update(
     }
     let rate = plan.schedule.rate(plan.rate, state.step, plan.steps, plan.warm_up);
     let State { parameters, moments, .. } = state;
-    plan.optimiser.update(parameters, moments, &gradients, rate)?;
+    plan.optimiser.update(parameters, moments, &gradients, rate, &plan.shares)?;
     objective.after_update(&mut state.parameters);
     state.step += 1;
     state.curve.push(gradients.loss);

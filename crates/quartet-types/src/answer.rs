@@ -21,7 +21,7 @@ pub enum Method {
     Rag,
     /// Generation-augmented generation: a domain expert's hidden states as rows of the prompt.
     Gag,
-    /// Imagination-augmented generation (not built yet).
+    /// Imagination-augmented generation: an imagined document, and weights made for the question.
     Iag,
     /// Retrieval by the base model's own bottom layers, read by its middle ones.
     Imprag,
@@ -196,6 +196,8 @@ pub enum AnswerEvent {
     Routed(Vec<RouteScore>, RouteChoice),
     /// The expert has written this background: its own words, no evidence.
     Background(String),
+    /// Work on the document for the prompt begins.
+    Imagining(IagMode),
     /// The document for the prompt: imagined, or squeezed from passages that were retrieved.
     Imagined(String, IagMode),
     /// Reading the prompt: tokens done of tokens in all.

@@ -128,6 +128,9 @@ pub struct IagOptions {
     pub cross_fit: bool,
     /// The questions are learnt without a document too, for [`IagMode::ClosedBook`].
     pub closed_book: bool,
+    /// The strength of the weights made for a question is chosen on questions that were not
+    /// trained on.
+    pub choose_strength: bool,
     /// Slot numbers as they are, up to the number of layers, as in the code of the paper;
     /// otherwise from 0 to 1.
     pub raw_slots: bool,
@@ -154,6 +157,7 @@ impl Default for IagOptions {
             clamp_temperature: true,
             cross_fit: true,
             closed_book: true,
+            choose_strength: true,
             raw_slots: false,
             tiny_start: false,
         }
@@ -172,6 +176,7 @@ impl IagOptions {
             clamp_temperature: false,
             cross_fit: false,
             closed_book: false,
+            choose_strength: false,
             raw_slots: true,
             tiny_start: true,
             ..Self::default()
@@ -253,6 +258,25 @@ pub struct SpecificityReport {
     pub distance: f64,
 }
 
+/// How strongly weights made for a question are in force, and what that comes to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, TS)]
+pub struct TriedStrength {
+    /// From 0, nothing, to 1, as they were trained.
+    pub strength: f64,
+    /// Loss of questions that were not trained on, in nats per token.
+    pub loss: f64,
+}
+
+impl TriedStrength {
+    /// The strength with the least loss, of equals the first; 1 where nothing was tried.
+    #[must_use]
+    pub fn best(tried: &[Self]) -> f64 {
+        let start = Self { strength: 1.0, loss: f64::INFINITY };
+        let better = |best: Self, one: &Self| if one.loss < best.loss { *one } else { best };
+        tried.iter().fold(start, better).strength
+    }
+}
+
 /// What an IAG artefact is made of and what it is worth.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct IagReport {
@@ -287,6 +311,10 @@ pub struct IagReport {
     pub imagined_tokens: f64,
     /// Whether the teacher was worth listening to.
     pub gate: Option<TeacherGate>,
+    /// Strengths of the weights made for a question that were tried; that with the least loss is
+    /// in force.
+    #[serde(default)]
+    pub strengths: Vec<TriedStrength>,
     /// How different questions' weights are.
     pub specificity: SpecificityReport,
     /// Questions measured on, all in wordings nobody was trained on.
@@ -304,6 +332,12 @@ pub struct IagReport {
 }
 
 impl IagReport {
+    /// How strongly weights made for a question are in force; 1 where nothing was chosen.
+    #[must_use]
+    pub fn strength(&self) -> f64 {
+        TriedStrength::best(&self.strengths)
+    }
+
     /// Whether weights made for the question are better than those of another question and than
     /// one set for all. Otherwise the hypernetwork has collapsed into a fixed adapter.
     #[must_use]
@@ -330,6 +364,18 @@ mod tests {
             assert_eq!(mode.as_str().parse::<IagMode>().unwrap(), mode);
         }
         assert!("dreams".parse::<IagMode>().is_err());
+    }
+
+    #[test]
+    fn the_strength_with_the_least_loss_is_in_force() {
+        let tried = |all: &[(f64, f64)]| -> f64 {
+            let all: Vec<_> =
+                all.iter().map(|&(strength, loss)| TriedStrength { strength, loss }).collect();
+            TriedStrength::best(&all)
+        };
+        assert_eq!(tried(&[]), 1.0);
+        assert_eq!(tried(&[(1.0, 2.0), (0.4, 1.5), (0.0, 1.5)]), 0.4);
+        assert_eq!(tried(&[(1.0, f64::NAN), (0.0, 3.0)]), 0.0);
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub use generation::{
 };
 pub use iag::{
     CompressionReport, IagFeatures, IagForm, IagMode, IagOptions, IagReport, IagTrace, Imaginer,
-    SpecificityReport, TeacherGate,
+    SpecificityReport, TeacherGate, TriedStrength,
 };
 pub use id::{
     AnswerId, ChatId, ChunkId, CollectionId, DocumentId, JobId, ModelId, PageNumber, Sha256, TurnId,

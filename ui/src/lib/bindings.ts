@@ -53,7 +53,7 @@ export type Answer = {
   prompt: string, };
 
 /** What happens while an answer is made. */
-export type AnswerEvent = { "loading": number } | { "rewritten": string } | { "retrieved": Array<SearchHit> } | { "routed": [Array<RouteScore>, RouteChoice] } | { "background": string } | { "imagined": [string, IagMode] } | { "prefill": {
+export type AnswerEvent = { "loading": number } | { "rewritten": string } | { "retrieved": Array<SearchHit> } | { "routed": [Array<RouteScore>, RouteChoice] } | { "background": string } | { "imagining": IagMode } | { "imagined": [string, IagMode] } | { "prefill": {
     /** Tokens read. */
     done: number,
     /** Tokens in the prompt. */
@@ -600,6 +600,13 @@ export type IagOptions = {
    * taught.
    */
   cross_fit: boolean,
+  /** The questions are learnt without a document too, for [`IagMode::ClosedBook`]. */
+  closed_book: boolean,
+  /**
+   * The strength of the weights made for a question is chosen on questions that were not
+   * trained on.
+   */
+  choose_strength: boolean,
   /**
    * Slot numbers as they are, up to the number of layers, as in the code of the paper;
    * otherwise from 0 to 1.
@@ -631,6 +638,8 @@ export type IagReport = {
   components: number,
   /** Questions learnt from. */
   rows: number,
+  /** Wordings of them that were learnt without a document too. */
+  closed_book_rows: number,
   /** Of them those that learnt from the teacher too. */
   taught_rows: number,
   /** How documents were made. */
@@ -639,6 +648,11 @@ export type IagReport = {
   imagined_tokens: number,
   /** Whether the teacher was worth listening to. */
   gate: TeacherGate | null,
+  /**
+   * Strengths of the weights made for a question that were tried; that with the least loss is
+   * in force.
+   */
+  strengths: Array<TriedStrength>,
   /** How different questions' weights are. */
   specificity: SpecificityReport,
   /** Questions measured on, all in wordings nobody was trained on. */
@@ -1413,6 +1427,13 @@ export type TrainExpert = {
   collection: string,
   /** How long. */
   preset: Preset, };
+
+/** How strongly weights made for a question are in force, and what that comes to. */
+export type TriedStrength = {
+  /** From 0, nothing, to 1, as they were trained. */
+  strength: number,
+  /** Loss of questions that were not trained on, in nats per token. */
+  loss: number, };
 
 /** A turn: a question and what became of it. */
 export type Turn = {

@@ -82,6 +82,7 @@ pub(super) fn stage(
             steps,
             accumulate: recipe.accumulate,
             rate: how.rate,
+            shares: Vec::new(),
             warm_up: (steps / 20).clamp(1, 20),
             schedule: Schedule::Cosine { floor: 0.1 },
             seed,

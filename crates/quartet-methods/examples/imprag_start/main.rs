@@ -209,6 +209,7 @@ fn train_retriever(
         steps,
         accumulate: 1,
         rate: settings.number("rate", 1e-3),
+        shares: Vec::new(),
         warm_up: (steps / 12).max(1),
         schedule: Schedule::Linear { floor: 0.02 },
         clip: Some(settings.number("clip", 1.0)),

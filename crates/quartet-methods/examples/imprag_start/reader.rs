@@ -103,6 +103,7 @@ pub(crate) fn train_reader(
         steps,
         accumulate: 1,
         rate: settings.number("rate", 4e-4),
+        shares: Vec::new(),
         warm_up: (steps / 15).max(1),
         schedule: Schedule::Linear { floor: 0.05 },
         clip: Some(1.0),

@@ -92,6 +92,7 @@ pub(crate) fn sweep(
                     steps: steps as u64,
                     accumulate: 1,
                     rate: settings.number("rate", 2e-3),
+                    shares: Vec::new(),
                     warm_up: 50,
                     schedule: Schedule::Linear { floor: 0.02 },
                     clip: Some(settings.number("clip", 5.0)),

@@ -52,6 +52,7 @@ impl InjectionRecipe {
             steps,
             accumulate: self.accumulate,
             rate: self.rate,
+            shares: Vec::new(),
             warm_up: (steps / 10).max(1),
             schedule: Schedule::Linear { floor: 0.0 },
             clip: Some(1.0),

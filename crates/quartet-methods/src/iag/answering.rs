@@ -153,6 +153,7 @@ async fn document(
         hits: Vec::new(),
         read: 0,
     };
+    sink(AnswerEvent::Imagining(made.mode));
     match made.mode {
         IagMode::ClosedBook => return Ok(made),
         IagMode::OwnDocument => {
@@ -218,7 +219,7 @@ async fn weights(
     if options.control != Some(Control::NoFeedForward) {
         in_force.adapters.extend(tuner.feed_forward.clone());
     }
-    if options.control == Some(Control::NoHypernetwork) {
+    if options.control == Some(Control::NoHypernetwork) || tuner.weights.are_nothing() {
         return Ok(in_force);
     }
     check_cancelled(cancel)?;

@@ -83,6 +83,12 @@ pub fn deviations(options: &IagOptions) -> Vec<NamedOption> {
              own for the closed book",
         ),
         one(
+            "strength chosen",
+            options.choose_strength,
+            "learnt from few questions, weights may be too strong for others: 0 to 1, by the loss \
+             of questions that were not trained on",
+        ),
+        one(
             "temperature not below 1",
             options.clamp_temperature,
             "from update 3,500 on the published schedule sharpens",

@@ -68,6 +68,13 @@ impl Hypernetwork {
         &self.shape
     }
 
+    /// Whether `B` is zero whatever the features.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        let ups = self.parts.chunks_exact(4).skip(1).step_by(2);
+        ups.flat_map(|parts| parts[2].iter().chain(&parts[3])).all(|value| *value == 0.0)
+    }
+
     /// The changes for features, `[components]`.
     ///
     /// # Errors
@@ -228,6 +235,7 @@ mod tests {
         let shape = shape();
         let parameters = full(&shape, 1);
         let network = Hypernetwork::new(shape, &parameters).unwrap();
+        assert!(!network.is_nothing());
         let features = [0.3, -0.7, 0.5];
         let made = network.changes(&features).unwrap();
         assert_eq!(made.len(), 6);
@@ -295,10 +303,29 @@ mod tests {
         let network =
             |tiny| Hypernetwork::new(shape.clone(), &shape.fresh(3, tiny).unwrap()).unwrap();
         let usual = network(false).changes(&[0.5, 0.5, -0.5]).unwrap();
+        assert!(
+            Hypernetwork::new(shape.clone(), &shape.fresh(3, false).unwrap()).unwrap().is_nothing()
+        );
         assert!(usual.iter().all(|one| one.b.iter().all(|value| *value == 0.0)));
         assert!(usual.iter().all(|one| one.a.iter().any(|value| value.abs() > 0.05)));
         let tiny = network(true).changes(&[0.5, 0.5, -0.5]).unwrap();
         assert!(tiny.iter().all(|one| one.a.iter().chain(&one.b).all(|v| v.abs() < 1e-10)));
+    }
+
+    /// `W = B A` is as much smaller as it is said to be, and nothing at nothing.
+    #[test]
+    fn changes_are_as_strong_as_chosen() {
+        let shape = shape();
+        let parameters = full(&shape, 6);
+        let of = |strength| {
+            let scaled = shape.scaled(&parameters, strength).unwrap();
+            Hypernetwork::new(shape.clone(), &scaled).unwrap()
+        };
+        let features = [0.4, -0.1, 0.6];
+        let whole = length(&of(1.0).changes(&features).unwrap(), 2);
+        let part = length(&of(0.4).changes(&features).unwrap(), 2);
+        assert!((part / whole - 0.4).abs() < 1e-4, "{part} of {whole}");
+        assert!(of(0.0).is_nothing() && !of(0.4).is_nothing());
     }
 
     #[test]

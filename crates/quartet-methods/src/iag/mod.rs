@@ -31,6 +31,7 @@ pub mod imagining;
 pub mod objective;
 pub mod recipe;
 mod shape;
+pub mod strength;
 pub mod teacher;
 pub mod template;
 pub mod training;

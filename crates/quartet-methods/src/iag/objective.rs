@@ -212,6 +212,12 @@ impl<'a> Tuning<'a> {
         Ok(adapters)
     }
 
+    /// Whether anything is held out.
+    #[must_use]
+    pub fn holds_out(&self) -> bool {
+        !self.held_out.is_empty()
+    }
+
     /// Mean cross-entropy in nats per token of the held-out answers, without a graph.
     ///
     /// # Errors

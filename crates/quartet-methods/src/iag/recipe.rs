@@ -2,7 +2,7 @@
 //! a desktop weeks (card, section 10); these are bounded by the clock.
 
 use crate::expert::ExpertRecipe;
-use quartet_train::{AdamW, Schedule, TrainingPlan};
+use quartet_train::{AdamW, RateShare, Schedule, TrainingPlan};
 use quartet_types::Preset;
 use serde::{Deserialize, Serialize};
 
@@ -27,10 +27,13 @@ pub struct IagRecipe {
     pub alone: usize,
     /// Times each row is visited.
     pub passes: f64,
-    /// Questions of an update (the paper's batch).
+    /// Rows of an update (the paper: 8 for its base model, 4 for the large one).
     pub batch: usize,
     /// Highest learning rate of the second part (the paper: 1e-3 for its base model).
     pub rate: f64,
+    /// Share of that rate at which a hypernetwork learns: each number it writes is a sum over its
+    /// hidden units, and moves by all their steps together.
+    pub hypernetwork: f64,
     /// Questions that choose the best evaluation, at most.
     pub developed_on: usize,
     /// Questions that teacher and student answer before.
@@ -51,9 +54,10 @@ impl IagRecipe {
             documents: 320,
             questions: 160,
             alone: 3,
-            passes: 4.0,
-            batch: 8,
-            rate: 1e-3,
+            passes: 1.5,
+            batch: 4,
+            rate: 8e-4,
+            hypernetwork: 0.15,
             developed_on: 24,
             gate: 24,
         };
@@ -63,7 +67,6 @@ impl IagRecipe {
                     documents: 64,
                     questions: 48,
                     alone: 1,
-                    passes: 1.0,
                     developed_on: 8,
                     gate: 8,
                     ..standard
@@ -72,14 +75,9 @@ impl IagRecipe {
                 quick
             }
             Preset::Standard => standard,
-            Preset::Thorough => Self {
-                documents: 8_000,
-                questions: 4_000,
-                passes: 4.0,
-                developed_on: 60,
-                gate: 60,
-                ..standard
-            },
+            Preset::Thorough => {
+                Self { documents: 8_000, questions: 4_000, developed_on: 60, gate: 60, ..standard }
+            }
         }
     }
 
@@ -104,6 +102,9 @@ impl IagRecipe {
             steps,
             accumulate: self.batch,
             rate: self.rate,
+            shares: ["down", "up"]
+                .map(|side| RateShare { prefix: side.to_owned(), share: self.hypernetwork })
+                .to_vec(),
             // The paper's 8 %, then a line down.
             warm_up: (steps / 12).max(1),
             schedule: Schedule::Linear { floor: 0.0 },
@@ -125,9 +126,9 @@ mod tests {
     fn longer_presets_visit_more() {
         let steps = Preset::ALL.map(|preset| {
             let recipe = IagRecipe::new(preset);
-            recipe.plan(recipe.questions, None).steps
+            recipe.plan(recipe.questions * (1 + recipe.alone), None).steps
         });
-        assert_eq!(steps, [6, 40, 2_000]);
+        assert_eq!(steps, [36, 240, 6_000]);
         let mut short = IagRecipe::new(Preset::Standard);
         short.shorten(2);
         assert_eq!(short.plan(short.questions, Some(2)).steps, 2);

@@ -8,6 +8,7 @@
 use super::bank::BankShape;
 use super::hypernetwork::Shape;
 use super::objective::{Lesson, Maker, Settings, Tuning};
+use super::strength::strongest;
 use super::teacher::{Teaching, teach_once, temperatures};
 use super::template;
 use super::whitening::Whitening;
@@ -16,7 +17,7 @@ use quartet_train::{
     StageOutcome, TextEvent, TrainingPlan, calibrate, read_artefact, told, write_adapter,
     write_artefact,
 };
-use quartet_types::{Error, ErrorCode, IagForm, IagOptions, Result};
+use quartet_types::{Error, ErrorCode, IagForm, IagOptions, Result, TriedStrength};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -95,6 +96,9 @@ pub struct TrainedIag {
     pub components: usize,
     /// Questions that were learnt from the teacher too.
     pub taught: usize,
+    /// Strengths of the weights made for a question that were tried; that with the least loss is
+    /// in force.
+    pub strengths: Vec<TriedStrength>,
 }
 
 /// Trains and writes the artefact: the maker's tensors, the whitening, the `constant` mean
@@ -133,6 +137,13 @@ pub fn train_iag(
             })?
         }
     };
+    let (trained, strengths) = match request.options.choose_strength {
+        true => {
+            let tuning = work.objective(vec![None; request.learnt.len()])?;
+            strongest(&work.maker, &tuning, trained, compute)?
+        }
+        false => (trained, Vec::new()),
+    };
     if let Some(plan) = &work.feed_forward {
         let shapes = work.decoder.architecture();
         write_adapter(&request.feed_forward, shapes, plan, &trained, &[])?;
@@ -140,7 +151,7 @@ pub fn train_iag(
     let kept = work.kept(&trained)?;
     write_artefact(&request.output, &work.origin, stage.steps, &kept)?;
     let components = work.maker.components();
-    Ok(TrainedIag { stage, parameters: trained.count(), components, taught })
+    Ok(TrainedIag { stage, parameters: trained.count(), components, taught, strengths })
 }
 
 /// A training with everything loaded.

@@ -16,6 +16,14 @@ pub enum Weights {
     Bank(Bank),
 }
 
+impl Weights {
+    /// Whether no question changes anything: their strength was chosen to be nothing.
+    #[must_use]
+    pub fn are_nothing(&self) -> bool {
+        matches!(self, Self::Hypernetwork(network) if network.is_nothing())
+    }
+}
+
 /// Weights for a question, as a request takes them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tuned {

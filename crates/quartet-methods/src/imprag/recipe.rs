@@ -96,6 +96,7 @@ impl ImpragRecipe {
             steps,
             accumulate: 1,
             rate,
+            shares: Vec::new(),
             warm_up: (steps / 10).max(1),
             schedule: Schedule::Linear { floor: 0.05 },
             clip: Some(1.0),

@@ -83,7 +83,7 @@ fn a_lesson_without_a_teacher_is_its_answer() {
     let settings = settings(hypernetwork(&decoder));
     let start = moved(fresh(&decoder, &settings), 0.2);
     let lesson = lessons(&decoder, 1).remove(0);
-    let objective = tuning(&decoder, settings.clone(), vec![lesson.clone()]);
+    let objective = tuning(&decoder, settings, vec![lesson.clone()]);
     let leaves = start.leaves(&compute).unwrap();
     let at = |lesson: &Lesson, step| objective.loss(&leaves, lesson, step).unwrap().value;
     let (early, later) = (at(&lesson, Some(499)), at(&lesson, Some(500)));

@@ -4,7 +4,9 @@
 use crate::common::{self, Random, VOCABULARY, WIDTH};
 use crate::ids;
 use quartet_gguf::{GgufFile, GgufWriter, TensorType, sha256_of_file};
-use quartet_methods::iag::training::{IagTraining, LessonTokens, OTHERS, TEACHING, train_iag};
+use quartet_methods::iag::training::{
+    IagTraining, LessonTokens, OTHERS, TEACHING, TrainedIag, train_iag,
+};
 use quartet_methods::iag::tuner::{Tuned, Weights};
 use quartet_methods::iag::{Maker, Tuner, template};
 use quartet_train::{
@@ -79,15 +81,18 @@ fn request(folder: &Path) -> IagTraining {
                     0 | 3 => ids(&mut random, 2),
                     _ => said(&decoder, &teacher, 2),
                 };
-                LessonTokens { prompt, teacher, answer }
+                let alone = vec![prompt[1..].to_vec()];
+                LessonTokens { prompt, alone, teacher, answer }
             })
             .collect()
     };
     let (learnt, held_out) = (lessons(LEARNT), lessons(2));
     let mut states = Parameters::new();
-    for (name, count) in [("learnt", LEARNT), ("held_out", 2)] {
-        let values = Random(3).floats(count * WIDTH, 1.0);
-        states.add(name, count, WIDTH, values).unwrap();
+    for (seed, name, count) in [(3, "learnt", LEARNT), (3, "held_out", 2)] {
+        for (seed, suffix) in [(seed, ""), (seed + 1, ".alone")] {
+            let values = Random(seed).floats(count * WIDTH, 1.0);
+            states.add(format!("{name}{suffix}"), count, WIDTH, values).unwrap();
+        }
     }
     let (base, data) = (source("tiny", sha256), source("study", Sha256("cd".repeat(32))));
     let origin = Origin {
@@ -135,7 +140,7 @@ fn request(folder: &Path) -> IagTraining {
 fn run(
     request: &IagTraining,
     stop_at: Option<&dyn Fn(&TextEvent) -> bool>,
-) -> quartet_types::Result<quartet_methods::iag::training::TrainedIag> {
+) -> quartet_types::Result<TrainedIag> {
     let control = Control::new();
     let handle = control.clone();
     train_iag(request, &Compute::cpu(), &control, &mut |event| {
@@ -213,6 +218,30 @@ fn behind_a_closed_gate_there_is_no_teacher() {
     assert!(!closed.folder.join("teacher").exists());
     assert_eq!((one.taught, other.taught), (LEARNT - 2, 0));
     assert_ne!(made(&taught).0, made(&closed).0, "the teacher makes a difference");
+}
+
+/// Questions are learnt without their documents too: what is not trained with a document is
+/// trained without.
+#[test]
+fn the_closed_book_is_learnt_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let both = IagTraining { is_taught: false, ..request(&folder.path().join("both")) };
+    let mut open = IagTraining { is_taught: false, ..request(&folder.path().join("open")) };
+    for lesson in open.learnt.iter_mut().chain(&mut open.held_out) {
+        lesson.alone.clear();
+    }
+    let (manifest, states) = read_artefact(&open.features, None).unwrap();
+    let mut kept = Parameters::new();
+    for one in states.all().iter().filter(|one| !one.name.ends_with(".alone")) {
+        kept.add(one.name.clone(), one.rows, one.columns, one.values.clone()).unwrap();
+    }
+    write_artefact(&open.features, &manifest.origin, 0, &kept).unwrap();
+    let (one, other) = (run(&both, None).unwrap(), run(&open, None).unwrap());
+    assert_eq!(one.components, other.components);
+    assert_ne!(made(&both), made(&open));
+    // The loss of held-out questions is over both kinds.
+    let first = |trained: &TrainedIag| trained.stage.evaluations[0].1;
+    assert!((first(&one) - first(&other)).abs() > 1e-6);
 }
 
 #[test]
@@ -311,10 +340,18 @@ fn features_and_models_that_are_not_the_ones_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let good = request(folder.path());
     let mut more = good.clone();
-    more.learnt.push(LessonTokens { prompt: vec![5], teacher: vec![5], answer: vec![6] });
+    more.learnt.push(LessonTokens {
+        prompt: vec![5],
+        teacher: vec![5],
+        answer: vec![6],
+        ..LessonTokens::default()
+    });
     let error = run(&more, None).unwrap_err();
     assert_eq!(error.code, ErrorCode::Corrupt);
     assert!(error.subject.is_some() && error.hint.is_some(), "{error}");
+    let mut more = good.clone();
+    more.learnt[2].alone.push(vec![5, 6]);
+    assert_eq!(run(&more, None).unwrap_err().code, ErrorCode::Corrupt);
     let mut other = good;
     other.base.sha256 = Sha256("00".repeat(32));
     assert_eq!(run(&other, None).unwrap_err().code, ErrorCode::Corrupt);

@@ -83,6 +83,8 @@ export class Column {
     } else if ('background' in event) {
       this.background = event.background;
       if (!writing) this.phase = 'reading';
+    } else if ('imagining' in event) {
+      if (!writing) this.phase = 'imagining';
     } else if ('imagined' in event) {
       const [document, mode] = event.imagined;
       this.imagined = { document, mode };
@@ -147,7 +149,7 @@ export class Run {
     this.question = run.question;
     this.blind = run.blind;
     this.columns = run.methods.map((method) => new Column(method, run.imagine));
-    // Alone it waits for nobody, and it tells nothing before it has imagined.
+    // Alone it waits for nobody.
     const [only] = this.columns;
     if (only?.method === 'iag' && this.columns.length === 1) only.phase = 'imagining';
   }

@@ -43,6 +43,14 @@ describe('the verdict', () => {
     expect(worth(iagReport({ controls: replaced(control(name, 'nll', 2, low, high)) }))).toBe(found);
   });
 
+  it('says where weights of its own help no question', () => {
+    const strengths = [{ strength: 1, loss: 2.4 }, { strength: 0, loss: 2.1 }];
+    expect(worth(iagReport({ strengths }))).toBe('off');
+    show({ strengths });
+    expect(banner()).toMatch(/^Switched off: questions that were not trained on do better without/);
+    expect(screen.getByTestId('strength').textContent).toMatch(/in force at 0%.*2.40 at 100%; 2.10 at 0%/s);
+  });
+
   it('does not make up what was not measured', () => {
     expect(worth(iagReport({ controls: specific.filter(({ name }) => name !== 'constant_features') }))).toBe('unknown');
     show({ controls: [], questions: 0 });

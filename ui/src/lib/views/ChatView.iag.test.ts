@@ -76,6 +76,14 @@ describe('asking with imagination', () => {
     expect(screen.queryByText('Squeezed the passages')).toBeNull();
   });
 
+  it('tells of its work where it is compared, once its turn has come', async () => {
+    await choose('Compare');
+    await ask();
+    expect(screen.queryByText('Imagining a document')).toBeNull();
+    transport.say('iag', { imagining: 'own_document' });
+    await screen.findByText('Imagining a document');
+  });
+
   it('does not call squeezed passages imagined', async () => {
     await choose('IAG');
     await choose('Retrieved passages');

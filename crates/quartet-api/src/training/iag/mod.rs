@@ -49,6 +49,9 @@ use std::sync::Arc;
 /// Questions that are scored, and of these answered, at most: quick, standard, thorough.
 const COMPARED: [(usize, usize); 3] = [(16, 8), (32, 16), (200, 120)];
 
+/// One question in so many is not tuned on.
+const SET_ASIDE: usize = 8;
+
 /// Seconds for each gigabyte of the model's file, on two cores; measured beside other work. Of a
 /// question whose passages are squeezed:
 const SQUEEZED_IN: f64 = 8.0;
@@ -90,13 +93,29 @@ impl Asked {
     }
 }
 
+/// Takes one question in so many out of what is tuned on, at most `most` of them: whatever the
+/// tuning makes of these, it makes of everything it was not tuned on. Without a document nothing
+/// could be known of them, so they are asked with one only.
+fn set_aside(all: Vec<Asked>, most: usize) -> (Vec<Asked>, Vec<Asked>) {
+    let mut aside = Vec::new();
+    let mut learnt = Vec::with_capacity(all.len());
+    for (at, one) in all.into_iter().enumerate() {
+        if at % SET_ASIDE == SET_ASIDE - 1 && aside.len() < most {
+            aside.push(Asked { is_alone: false, wordings: Vec::new(), ..one });
+        } else {
+            learnt.push(one);
+        }
+    }
+    (aside, learnt)
+}
+
 /// What the parts after the study work on.
 #[derive(Debug, Serialize, Deserialize)]
 struct Assignment {
     /// How the imagine model is taught.
     imagine: TextTraining,
     learnt: Vec<Asked>,
-    /// By these the best evaluation is chosen.
+    /// By these the best evaluation is chosen, and the strength of what was learnt.
     develop: Vec<Asked>,
     /// On these it is compared with its controls.
     tested: Vec<Asked>,
@@ -189,6 +208,7 @@ impl IagWork<'_> {
             compression: assignment.compression,
             imagined_tokens: imagining::mean_tokens(&imagined),
             gate,
+            strengths: trained.strengths.clone(),
             specificity: SpecificityReport { pairs, distance },
             questions: small(rows.len()),
             answered: small(rows.len().min(answered)),
@@ -296,10 +316,13 @@ impl IagWork<'_> {
         }
         let mut learnt = spread(&learnt, recipe.questions);
         learnt.extend(spread(&others, recipe.questions - learnt.len()));
+        let (unknown, learnt) = set_aside(learnt, recipe.developed_on);
+        let mut develop = spread(&develop, recipe.developed_on);
+        develop.extend(unknown);
         Ok(Assignment {
             imagine,
             learnt,
-            develop: spread(&develop, recipe.developed_on),
+            develop,
             tested: spread(&tested, self.compared().0),
             compression: material::report(&contexts),
             writer,

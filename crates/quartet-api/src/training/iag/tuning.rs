@@ -54,7 +54,7 @@ impl IagWork<'_> {
         };
         write_artefact(&features, &origin, 0, &kept)?;
         let recipe = self.recipe();
-        Ok(IagTraining {
+        let training = IagTraining {
             model: path,
             base: source,
             data,
@@ -70,7 +70,10 @@ impl IagWork<'_> {
             output: self.files().tuner,
             feed_forward: self.files().feed_forward,
             seed: 1,
-        })
+        };
+        // For whoever tries other settings on the same questions (`examples/tune_iag.rs`).
+        self.folder.store("tuning.json", &training)?;
+        Ok(training)
     }
 
     pub(super) async fn tune(

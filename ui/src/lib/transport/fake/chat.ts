@@ -116,6 +116,7 @@ export function fakeChat(emit: (event: DeskEvent) => void, pace: number): Handle
     } else if (method !== 'none' && whole.retrieved.length > 0) send({ retrieved: whole.retrieved });
     if (whole.iag && whole.iag.document !== '') {
       await wait();
+      send({ imagining: whole.iag.mode });
       send({ imagined: [whole.iag.document, whole.iag.mode] });
     }
     let partial = '';

@@ -43,6 +43,7 @@ const trained: Record<string, Artefact[]> = {
         questions: 14,
         answered: 14,
         gate: { questions: 14, teacher: 0.14, student: 0.14, teacher_f1: 0.21, student_f1: 0.19, is_open: false },
+        strengths: [],
         specificity: { pairs: 91, distance: 0.004 },
         taught_rows: 0,
         foretold_seconds: null,
