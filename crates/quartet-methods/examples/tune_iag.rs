@@ -34,7 +34,7 @@ fn main() -> Result<()> {
     request.folder = scratch.path().join("work");
     request.output = scratch.path().join("tuner");
     request.feed_forward = scratch.path().join("feed_forward.gguf");
-    let mut passes = 4.0;
+    let (mut passes, mut alone_first) = (4.0, 0.0);
     for argument in arguments {
         let (name, value) = argument.split_once('=').unwrap_or((&argument, ""));
         let number: f64 = value.parse().unwrap_or(0.0);
@@ -44,9 +44,10 @@ fn main() -> Result<()> {
                 for side in ["down", "up"] {
                     let prefix = side.to_owned();
                     request.plan.shares.retain(|one| one.prefix != prefix);
-                    request.plan.shares.push(RateShare { prefix, share: number });
+                    request.plan.shares.push(RateShare { prefix, share: number, after: 0 });
                 }
             }
+            "first" => alone_first = number,
             "passes" => passes = number,
             "batch" => request.plan.accumulate = number as usize,
             "patience" => request.plan.patience = number as usize,
@@ -65,6 +66,9 @@ fn main() -> Result<()> {
     let plan = &mut request.plan;
     plan.steps = (rows as f64 * passes / plan.accumulate as f64).ceil() as u64;
     plan.warm_up = plan.steps / 12;
+    plan.shares.retain(|one| one.prefix != "blk.");
+    let after = (plan.steps as f64 * alone_first) as u64;
+    plan.shares.push(RateShare { prefix: "blk.".to_owned(), share: 1.0, after });
     plan.evaluate_every = plan.steps.div_ceil(6);
     println!("{rows} rows, {} updates", plan.steps);
     let compute = Compute::cpu();

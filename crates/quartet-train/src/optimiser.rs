@@ -26,7 +26,7 @@ impl Default for AdamW {
     }
 }
 
-/// Parameters that learn more slowly than others. A step of Adam is of the same size for every
+/// Parameters that learn more slowly than others, or later. A step of Adam is of the same size for every
 /// number; where many numbers add up to one that is used, as in a network that writes weights,
 /// that one moves by all their steps together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub struct RateShare {
     pub prefix: String,
     /// Share of the learning rate.
     pub share: f64,
+    /// Updates that leave them as they are.
+    #[serde(default)]
+    pub after: u64,
 }
 
 /// The running means of [`AdamW`], in the order of [`Parameters`].
@@ -84,7 +87,10 @@ impl AdamW {
         let ends: Vec<Result<()>> = all
             .map(|(parameter, ((first, second), gradient))| {
                 let share = shares.iter().find(|one| parameter.name.starts_with(&one.prefix));
-                let rate = share.map_or(rate, |one| rate * one.share);
+                let rate = share.map_or(rate, |one| match moments.updates > one.after {
+                    true => rate * one.share,
+                    false => 0.0,
+                });
                 let decay = if parameter.rows > 1 { rate * self.weight_decay } else { 0.0 };
                 let numbers = parameter.values.iter_mut().zip(first).zip(second).zip(gradient);
                 for (((value, first), second), gradient) in numbers {
@@ -182,16 +188,26 @@ mod tests {
     #[test]
     fn some_learn_at_a_share_of_the_rate() {
         let mut parameters = Parameters::new();
-        for name in ["up0.w", "other"] {
+        for name in ["up0.w", "other", "later"] {
             parameters.add(name, 1, 1, vec![1.0]).unwrap();
         }
         let mut moments = Moments::new(&parameters);
-        let gradients = Gradients { loss: 0.0, all: vec![vec![3.0], vec![3.0]] };
-        let shares = [RateShare { prefix: "up".to_owned(), share: 0.1 }];
-        let optimiser = AdamW::default();
-        optimiser.update(&mut parameters, &mut moments, &gradients, 0.5, &shares).unwrap();
-        let found: Vec<f32> = parameters.all().iter().map(|one| one.values[0]).collect();
-        assert!((found[0] - 0.95).abs() < 1e-6 && (found[1] - 0.5).abs() < 1e-6, "{found:?}");
+        let gradients = Gradients { loss: 0.0, all: vec![vec![3.0]; 3] };
+        let share =
+            |prefix: &str, share, after| RateShare { prefix: prefix.to_owned(), share, after };
+        let shares = [share("up", 0.1, 0), share("later", 1.0, 1)];
+        let optimiser = AdamW { weight_decay: 0.0, ..AdamW::default() };
+        let mut step = || -> Vec<f32> {
+            optimiser.update(&mut parameters, &mut moments, &gradients, 0.5, &shares).unwrap();
+            parameters.all().iter().map(|one| one.values[0]).collect()
+        };
+        // With the same slope each time every step is as long as the rate.
+        for expected in [[0.95, 0.5, 1.0], [0.9, 0.0, 0.5]] {
+            let found = step();
+            for (found, expected) in found.iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-5, "{found} is not {expected}");
+            }
+        }
     }
 
     #[test]

@@ -74,7 +74,8 @@ async fn a_document_is_imagined_weights_are_made_and_the_base_answers() {
     assert!(answer.timings.total_ms >= parts.iter().sum());
 
     let imagined = AnswerEvent::Imagined(DOCUMENT.to_owned(), IagMode::OwnDocument);
-    assert_eq!(outing.events[0], imagined);
+    assert_eq!(outing.events[0], AnswerEvent::Imagining(IagMode::OwnDocument));
+    assert_eq!(outing.events[1], imagined);
     let read = outing.events.iter().filter(|one| matches!(one, AnswerEvent::Prefill { .. }));
     assert_eq!(read.count(), 1, "features are no progress in reading");
     assert!(matches!(outing.events.last(), Some(AnswerEvent::Finished(last)) if **last == answer));
@@ -140,10 +141,11 @@ async fn retrieved_passages_are_squeezed_and_cited_by_themselves() {
     assert_eq!(answer.usage.bytes_read, (GANNET.len() + STORES.len()) as u64);
     assert_eq!(trace.imagine.tokens_read as usize, 2 * count, "alone and after the question");
     assert_eq!(trace.imagine.tokens_written, 0);
-    let AnswerEvent::Retrieved(hits) = &outing.events[0] else { panic!("passages first") };
+    assert_eq!(outing.events[0], AnswerEvent::Imagining(IagMode::Retrieved));
+    let AnswerEvent::Retrieved(hits) = &outing.events[1] else { panic!("passages first") };
     assert_eq!(hits.len(), 4);
     let squeezed = AnswerEvent::Imagined(trace.document.clone(), IagMode::Retrieved);
-    assert_eq!(outing.events[1], squeezed);
+    assert_eq!(outing.events[2], squeezed);
     assert!(answer.timings.search_ms <= trace.imagine_ms);
 }
 

@@ -4,6 +4,7 @@
 use crate::common::{self, Random, VOCABULARY, WIDTH};
 use crate::ids;
 use quartet_gguf::{GgufFile, GgufWriter, TensorType, sha256_of_file};
+use quartet_methods::iag::strength::STRENGTHS;
 use quartet_methods::iag::training::{
     IagTraining, LessonTokens, OTHERS, TEACHING, TrainedIag, train_iag,
 };
@@ -13,7 +14,7 @@ use quartet_train::{
     Adapters, Compute, Control, Decoder, Holding, Origin, Parameters, Pass, Piece, Places, Source,
     TextEvent, TrainingPlan, WeightFile, read_artefact, rows_at, values, write_artefact,
 };
-use quartet_types::{ErrorCode, IagForm, IagOptions, Sha256};
+use quartet_types::{ErrorCode, IagForm, IagOptions, Sha256, TriedStrength};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -114,6 +115,7 @@ fn request(folder: &Path) -> IagTraining {
             bank: 3,
             components: 4,
             feed_forward_rank: 2,
+            choose_strength: false,
             ..IagOptions::default()
         },
         is_taught: true,
@@ -218,6 +220,30 @@ fn behind_a_closed_gate_there_is_no_teacher() {
     assert!(!closed.folder.join("teacher").exists());
     assert_eq!((one.taught, other.taught), (LEARNT - 2, 0));
     assert_ne!(made(&taught).0, made(&closed).0, "the teacher makes a difference");
+}
+
+/// The strength with the least loss of held-out questions is in force, in the tensors.
+#[test]
+fn the_strength_of_the_weights_is_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = IagTraining { is_taught: false, ..request(&folder.path().join("whole")) };
+    let mut chosen = IagTraining { is_taught: false, ..request(&folder.path().join("chosen")) };
+    chosen.options.choose_strength = true;
+    assert!(run(&whole, None).unwrap().strengths.is_empty());
+    let tried = run(&chosen, None).unwrap().strengths;
+    let strengths: Vec<f64> = tried.iter().map(|one| one.strength).collect();
+    assert_eq!(strengths, STRENGTHS);
+    let best = TriedStrength::best(&tried);
+    let least = tried.iter().map(|one| one.loss).fold(f64::INFINITY, f64::min);
+    assert!(tried.iter().any(|one| (one.strength, one.loss) == (best, least)));
+    let tensors = |one: &IagTraining| read_artefact(&one.output, None).unwrap().1;
+    let (whole, chosen) = (tensors(&whole), tensors(&chosen));
+    for one in whole.all() {
+        let is_last = one.name.starts_with("up") && one.name.ends_with('2');
+        let factor = if is_last { best as f32 } else { 1.0 };
+        let scaled: Vec<f32> = one.values.iter().map(|value| value * factor).collect();
+        assert_eq!(chosen.get(&one.name).unwrap().values, scaled, "{}", one.name);
+    }
 }
 
 /// Questions are learnt without their documents too: what is not trained with a document is
