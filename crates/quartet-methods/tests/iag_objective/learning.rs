@@ -48,8 +48,7 @@ fn weights_made_for_a_question_are_better_than_those_of_another_and_than_one_for
         (32, 4),
         false,
     );
-    let makers =
-        [Maker::Hypernetwork(inner.clone()), Maker::Bank(BankShape { inner: inner, members: 8 })];
+    let makers = [Maker::Hypernetwork(inner.clone()), Maker::Bank(BankShape { inner, members: 8 })];
     for maker in makers {
         let lessons = told_apart_by_features();
         let mut objective = tuning(&decoder, settings(maker.clone()), lessons.clone());
