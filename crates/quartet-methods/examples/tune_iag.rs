@@ -12,11 +12,10 @@
 #![allow(clippy::print_stdout)]
 
 use quartet_methods::iag::objective::{Lesson, Maker, Settings, Tuning};
-use quartet_methods::iag::training::{IagTraining, train_iag};
+use quartet_methods::iag::training::{IagTraining, feed_forward, train_iag};
 use quartet_methods::iag::whitening::Whitening;
 use quartet_train::{
-    Compute, Control, Decoder, Holding, LoraPlan, Parameters, Projection, RateShare, TextEvent,
-    read_artefact,
+    Compute, Control, Decoder, Holding, Parameters, RateShare, TextEvent, read_artefact,
 };
 use quartet_types::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -101,30 +100,20 @@ fn losses(request: &IagTraining, parameters: &Path, compute: &Compute) -> Result
     let whitening = Whitening::from_parameters(&made)?;
     let maker: Maker = serde_json::from_value(manifest.origin.settings["maker"].clone())
         .map_err(|error| Error::internal(error.to_string()))?;
-    let rank = request.options.feed_forward_rank as usize;
-    let feed_forward = (rank > 0).then(|| LoraPlan {
-        rank,
-        alpha: 2.0 * rank as f64,
-        layers: 0..decoder.architecture().layers,
-        projections: vec![Projection::Gate, Projection::Up, Projection::Down],
-        heads_of: None,
-    });
+    let Maker::Hypernetwork(shape) = &maker else {
+        return Err(Error::internal("losses are those of a hypernetwork"));
+    };
+    let without = shape.scaled(&trained, 0.0)?.constants(compute)?;
+    let with = trained.constants(compute)?;
     let settings = Settings {
         maker,
-        feed_forward,
+        feed_forward: feed_forward(&request.options, decoder.architecture().layers),
         teacher_weight: 0.0,
         hidden_weight: 0.0,
         clamp_temperature: true,
         is_chained: false,
         watches_saddle: false,
     };
-    let mut without = Parameters::new();
-    for one in trained.all() {
-        let is_up = one.name.starts_with("up") && (one.name.ends_with("2"));
-        let values = if is_up { vec![0.0; one.values.len()] } else { one.values.clone() };
-        without.add(one.name.clone(), one.rows, one.columns, values)?;
-    }
-    let (with, without) = (trained.constants(compute)?, without.constants(compute)?);
     let mean = |all: &[Vec<f32>]| -> Vec<f32> {
         let mut sum = vec![0.0; all.first().map_or(0, Vec::len)];
         for row in all {

@@ -83,6 +83,12 @@ pub fn deviations(options: &IagOptions) -> Vec<NamedOption> {
              own for the closed book",
         ),
         one(
+            "a slower hypernetwork",
+            true,
+            "what it writes moves by the steps of all hidden units together; at the rate of the \
+             feed-forward layers it diverged",
+        ),
+        one(
             "strength chosen",
             options.choose_strength,
             "learnt from few questions, weights may be too strong for others: 0 to 1, by the loss \

@@ -34,10 +34,6 @@ pub struct IagRecipe {
     /// Share of that rate at which a hypernetwork learns: each number it writes is a sum over its
     /// hidden units, and moves by all their steps together.
     pub hypernetwork: f64,
-    /// Share of the updates that the hypernetwork learns alone. A static change that learns beside
-    /// it leaves it little that depends on the question; what a head start is worth in the end
-    /// was not measured, so there is none.
-    pub alone_first: f64,
     /// Questions that choose the best evaluation, at most.
     pub developed_on: usize,
     /// Questions that teacher and student answer before.
@@ -62,7 +58,6 @@ impl IagRecipe {
             batch: 4,
             rate: 8e-4,
             hypernetwork: 0.15,
-            alone_first: 0.0,
             developed_on: 24,
             gate: 24,
         };
@@ -107,7 +102,13 @@ impl IagRecipe {
             steps,
             accumulate: self.batch,
             rate: self.rate,
-            shares: self.shares(steps),
+            shares: ["down", "up"]
+                .map(|side| RateShare {
+                    prefix: side.to_owned(),
+                    share: self.hypernetwork,
+                    after: 0,
+                })
+                .to_vec(),
             // The paper's 8 %, then a line down.
             warm_up: (steps / 12).max(1),
             schedule: Schedule::Linear { floor: 0.0 },
@@ -118,20 +119,6 @@ impl IagRecipe {
             patience: PATIENCE,
             checkpoint_every: CHECKPOINT_EVERY,
         }
-    }
-
-    /// Who learns how fast, and from when.
-    fn shares(&self, steps: u64) -> Vec<RateShare> {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-        let first = (steps as f64 * self.alone_first) as u64;
-        let share =
-            |prefix: &str, share, after| RateShare { prefix: prefix.to_owned(), share, after };
-        vec![
-            share("down", self.hypernetwork, 0),
-            share("up", self.hypernetwork, 0),
-            // The layers' own changes.
-            share("blk.", 1.0, first),
-        ]
     }
 }
 

@@ -191,14 +191,7 @@ impl<'a> Work<'a> {
                 Maker::Bank(BankShape { inner, members: options.bank.max(1) as usize })
             }
         };
-        let rank = options.feed_forward_rank as usize;
-        let feed_forward = (rank > 0).then(|| LoraPlan {
-            rank,
-            alpha: 2.0 * rank as f64,
-            layers: 0..decoder.architecture().layers,
-            projections: vec![Projection::Gate, Projection::Up, Projection::Down],
-            heads_of: None,
-        });
+        let feed_forward = feed_forward(options, decoder.architecture().layers);
         let mut fresh = maker.fresh(request.seed, options.tiny_start)?;
         if let Some(plan) = &feed_forward {
             fresh.extend(plan.parameters(decoder.architecture(), request.seed + 1)?)?;
@@ -356,6 +349,19 @@ impl Features {
         }
         lessons
     }
+}
+
+/// The static change of the feed-forward layers of a base with so many layers, if there is one.
+#[must_use]
+pub fn feed_forward(options: &IagOptions, layers: usize) -> Option<LoraPlan> {
+    let rank = options.feed_forward_rank as usize;
+    (rank > 0).then(|| LoraPlan {
+        rank,
+        alpha: 2.0 * rank as f64,
+        layers: 0..layers,
+        projections: vec![Projection::Gate, Projection::Up, Projection::Down],
+        heads_of: None,
+    })
 }
 
 /// Rows of a tensor, as many as there are lessons.

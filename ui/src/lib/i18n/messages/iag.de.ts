@@ -161,6 +161,8 @@ const iag: Record<keyof typeof en, string> = {
   'iag.deviation.cross-fitted_wordings.why': 'Für den zweiten Teil entstehen Dokumente zu Wortlauten, die das ausdenkende Modell nicht gelernt hat; neue Fragen sind ebenso fremd.',
   'iag.deviation.one_artefact_for_both_modes': 'Ein Artefakt für beide Arten',
   'iag.deviation.one_artefact_for_both_modes.why': 'Fragen werden mit und ohne Dokument gelernt; die Veröffentlichung trainiert für das geschlossene Buch ein eigenes Modell.',
+  'iag.deviation.a_slower_hypernetwork': 'Ein langsameres Hypernetzwerk',
+  'iag.deviation.a_slower_hypernetwork.why': 'Was es schreibt, bewegt sich mit den Schritten aller verborgenen Einheiten zugleich; mit der Rate der Feed-Forward-Schichten lief es auseinander.',
   'iag.deviation.strength_chosen': 'Gewählte Stärke',
   'iag.deviation.strength_chosen.why': 'Aus wenigen Fragen gelernt, können Gewichte für andere zu stark sein: von 0 bis 1, nach dem Verlust an Fragen, mit denen nicht trainiert wurde.',
   'iag.deviation.temperature_not_below_1': 'Temperatur nicht unter 1',

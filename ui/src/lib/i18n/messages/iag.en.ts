@@ -159,6 +159,8 @@ const iag = {
   'iag.deviation.cross-fitted_wordings.why': 'Documents for the second part are written about wordings that the imagine model was not taught, as new questions are.',
   'iag.deviation.one_artefact_for_both_modes': 'One artefact for both modes',
   'iag.deviation.one_artefact_for_both_modes.why': 'Questions are learnt with and without a document; the paper trains a model of its own for the closed book.',
+  'iag.deviation.a_slower_hypernetwork': 'A slower hypernetwork',
+  'iag.deviation.a_slower_hypernetwork.why': 'What it writes moves by the steps of all hidden units together; at the rate of the feed-forward layers it diverged.',
   'iag.deviation.strength_chosen': 'Strength chosen',
   'iag.deviation.strength_chosen.why': 'Learnt from few questions, weights may be too strong for others: from 0 to 1, by the loss of questions that were not trained on.',
   'iag.deviation.temperature_not_below_1': 'Temperature not below 1',
